@@ -1,0 +1,1 @@
+"""The configuration tree: YAML that names things and computes nothing."""

@@ -1,0 +1,184 @@
+"""From unified fields to typed examples, one small function per task type."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from formats.errors import RowError
+from formats.examples import (
+    Example,
+    MultiLabelClassification,
+    MultipleChoice,
+    QuestionAnswering,
+    Regression,
+    RelationClassification,
+    Span,
+    TextClassification,
+    TextGeneration,
+    TokenClassification,
+)
+
+from .fields import as_list
+
+if TYPE_CHECKING:
+    from .task import Task
+
+Values = Mapping[str, Any]
+
+
+def _optional(value: Any) -> Any:
+    """An empty optional text is no text."""
+    return None if value is None or (isinstance(value, str) and not value.strip()) else value
+
+
+def _label(value: Any) -> str | None:
+    # Label names are texts; datasets also write them as numbers and booleans.
+    return None if value is None else str(value)
+
+
+def _classify(task: Task, id: str, v: Values) -> Example:
+    assert task.labels is not None
+    gold = _label(v.get("label"))
+    return TextClassification(id, v["text"], task.labels, _optional(v.get("text_b")), gold)
+
+
+def _multilabel(task: Task, id: str, v: Values) -> Example:
+    assert task.labels is not None
+    gold = None
+    if v.get("labels") is not None:
+        gold = frozenset(str(n) for n in as_list(v["labels"], task.separator, "labels"))
+    return MultiLabelClassification(id, v["text"], task.labels, _optional(v.get("text_b")), gold)
+
+
+def _index(answer: Any, options: tuple[str, ...], keys: Any, answer_as: str | None) -> int | None:
+    """The option that ``answer`` means: by key, by number, by letter or by its text."""
+    if answer is None:
+        return None
+    try:
+        if keys is not None:
+            found = list(keys).index(answer)
+        elif answer_as == "letter":
+            found = "ABCDEFGHIJKLMNOPQRSTUVWXYZ".index(str(answer).strip().upper())
+        elif answer_as == "index" or (answer_as is None and not isinstance(answer, str)):
+            found = int(answer)
+        elif answer_as == "number":
+            found = int(answer) - 1
+        else:
+            found = options.index(answer)
+        if not 0 <= found < len(options):
+            raise ValueError(found)
+        return found
+    except (TypeError, ValueError):
+        raise RowError(
+            "the answer names no option", got=answer, field="answer",
+            expected=f"one of {list(keys or options)}",
+            fix="declare answer_as: index, number, letter or text",
+        ) from None
+
+
+def _choose(task: Task, id: str, v: Values) -> Example:
+    options = tuple(as_list(v["options"], task.separator, "options"))
+    gold = _index(v.get("answer"), options, v.get("keys"), task.answer_as)
+    if len(set(options)) < len(options):
+        # Published rows do list an option twice (2 % of CommonsenseQA's dev); either place is
+        # the same answer, so that the row is kept with the option listed once.
+        once = tuple(dict.fromkeys(options))
+        gold = None if gold is None else once.index(options[gold])
+        options = once
+    return MultipleChoice(id, v["question"], options, _optional(v.get("context")), gold)
+
+
+def _answer_span(passage: str, text: str, start: int | None) -> Span:
+    """The answer's place; a wrong ``start`` is mended where the text occurs exactly once."""
+    if start is not None and start >= 0 and text and passage.startswith(text, start):
+        return Span(start, start + len(text))
+    times = passage.count(text) if text else 0
+    if times == 1:
+        found = passage.index(text)
+        return Span(found, found + len(text))
+    raise RowError(
+        f"an answer that does not stand at its place, and stands {times} times in the passage",
+        got=(text, start), expected="passage[start:start + len(text)] == text", field="answers",
+        fix="repair the row, or load with on_bad_row=skip",
+    )
+
+
+def _answers(task: Task, id: str, v: Values) -> Example:
+    gold: tuple[frozenset[Span], ...] | None = None
+    listed = v.get("answers")
+    if listed is not None:
+        if isinstance(listed, Mapping):  # the hub's SQuAD: {text: [...], answer_start: [...]}
+            starts = listed.get("answer_start") or listed.get("start") or []
+            pairs = list(zip(listed["text"], starts, strict=True))
+        else:
+            pairs = [(a["text"], a.get("start", a.get("answer_start"))) for a in listed]
+        spans = [_answer_span(v["passage"], text, start) for text, start in pairs]
+        if task.several or not spans:
+            gold = (frozenset(spans),)
+        else:  # each annotator's span is an alternative
+            gold = tuple(dict.fromkeys(frozenset([span]) for span in spans))
+    return QuestionAnswering(
+        id, v["question"], v["passage"], gold, several=task.several, unanswerable=task.unanswerable
+    )
+
+
+def _span(value: Any, field: str, type: str = "") -> Span:
+    try:
+        if isinstance(value, Mapping):
+            return Span(value["start"], value["end"], str(value.get("type") or type))
+        return Span(value[0], value[1], type)
+    except (KeyError, IndexError, TypeError):
+        raise RowError(
+            f"{field} is no span", got=value, expected="{start, end} in characters", field=field
+        ) from None
+
+
+def _tag(task: Task, id: str, v: Values) -> Example:
+    assert task.types is not None
+    gold = None
+    if v.get("spans") is not None:
+        gold = frozenset(_span(s, "spans") for s in v["spans"])
+    tokens = v.get("tokens")
+    offsets = None if tokens is None else tuple((int(a), int(b)) for a, b in tokens)
+    return TokenClassification(id, v["text"], task.types, gold, offsets)
+
+
+def _relate(task: Task, id: str, v: Values) -> Example:
+    assert task.labels is not None
+    head, tail = _span(v["head"], "head"), _span(v["tail"], "tail")
+    return RelationClassification(id, v["text"], head, tail, task.labels, _label(v.get("label")))
+
+
+def _rate(task: Task, id: str, v: Values) -> Example:
+    assert task.scale is not None
+    value = v.get("value")
+    if value is not None:
+        try:
+            value = float(value)
+        except (TypeError, ValueError):
+            raise RowError("the value is not a number", got=value, field="value") from None
+        if math.isnan(value):
+            raise RowError("the value is not a number", got=value, field="value")
+    return Regression(id, v["text"], *task.scale, _optional(v.get("text_b")), value)
+
+
+def _generate(task: Task, id: str, v: Values) -> Example:
+    targets = v.get("targets")
+    gold = None
+    if targets is not None:
+        gold = (targets,) if isinstance(targets, str) else tuple(t for t in targets if _optional(t))
+    return TextGeneration(id, v["source"], gold, _optional(v.get("rationale")))
+
+
+BUILDERS: dict[str, Callable[[Task, str, Values], Example]] = {
+    "classify": _classify,
+    "multilabel": _multilabel,
+    "choose": _choose,
+    "answer": _answers,
+    "tag": _tag,
+    "relate": _relate,
+    "rate": _rate,
+    "generate": _generate,
+}

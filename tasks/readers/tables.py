@@ -1,0 +1,112 @@
+"""Tables: csv and tsv with or without header, one row per line, and parallel files."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from formats.errors import DataError, DeclarationError
+
+from ._open import open_text, text_lines
+
+# 16 MiB a cell: the csv module's own bound of 128 KiB is less than some published documents.
+_CELL = 1 << 24
+
+
+def delimited(
+    path: Path,
+    *,
+    delimiter: str = ",",
+    columns: Sequence[str] | None = None,
+    quote: str | None = '"',
+    doubled: bool = True,
+    encoding: str = "utf-8",
+    skip: int = 0,
+) -> Iterator[dict[str, Any]]:
+    """Delimited rows; every cell is a text (no guess turns "NA" or "null" into nothing).
+
+    Args:
+        columns: names for a file without header; ``None`` takes them from the first line.
+        quote: the quote character, or None where quotes are ordinary signs.
+        doubled: whether a quote inside a quoted cell is written twice (else backslashed).
+        skip: lines to leave out at the top.
+    """
+    csv.field_size_limit(_CELL)
+    with open_text(path, encoding) as stream:
+        rows = csv.reader(
+            stream,
+            delimiter=delimiter,
+            quotechar=quote or '"',
+            quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+            doublequote=doubled,
+            escapechar=None if doubled or not quote else "\\",
+        )
+        names = list(columns) if columns is not None else None
+        try:
+            for number, cells in enumerate(rows):
+                if number < skip or not cells:
+                    continue
+                if names is None:
+                    names = cells
+                    continue
+                if len(cells) != len(names):
+                    raise DataError(
+                        f"a row of {len(cells)} cells in a table of {len(names)} columns",
+                        file=str(path), row=number + 1, got=cells,
+                        expected=", ".join(names), fix="declare columns, delimiter or quote",
+                    )
+                yield dict(zip(names, cells, strict=True))
+        except csv.Error as error:
+            raise DataError(
+                f"not a table: {error}", file=str(path), row=rows.line_num,
+                expected=f"cells parted by {delimiter!r}", fix="declare delimiter or quote",
+            ) from None
+
+
+def tab_separated(
+    path: Path, *, quote: str | None = None, **options: Any
+) -> Iterator[dict[str, Any]]:
+    """:func:`delimited` by tabs, where quotes are ordinary signs unless declared."""
+    yield from delimited(path, delimiter="\t", quote=quote, **options)
+
+
+def lines(
+    path: Path, *, pattern: str | None = None, encoding: str = "utf-8"
+) -> Iterator[dict[str, Any]]:
+    """One row per line that is not blank: ``{text}``, or the named groups of ``pattern``."""
+    matcher = re.compile(pattern) if pattern else None
+    if matcher is not None and not matcher.groupindex:
+        raise DeclarationError("a line pattern without named groups", got=pattern, field="format")
+    for number, line in text_lines(path, encoding):
+        if not line.strip():
+            continue
+        if matcher is None:
+            yield {"text": line}
+            continue
+        found = matcher.fullmatch(line)
+        if found is None:
+            raise DataError(
+                "a line of another layout", file=str(path), row=number, got=line,
+                expected=f"a match of {pattern}", fix="correct the pattern, or the file",
+            )
+        yield found.groupdict()
+
+
+def parallel(files: Mapping[str, Path], *, encoding: str = "utf-8") -> Iterator[dict[str, Any]]:
+    """Files whose n-th lines belong together: ``{column: file}`` to rows of these columns."""
+    streams = [text_lines(path, encoding) for path in files.values()]
+    while True:
+        cells = [next(stream, None) for stream in streams]
+        if all(cell is None for cell in cells):
+            return
+        if any(cell is None for cell in cells):
+            short = [str(p) for p, cell in zip(files.values(), cells, strict=True) if cell is None]
+            raise DataError(
+                "parallel files of different lengths", file=short[0],
+                expected="as many lines in each", got=[str(p) for p in files.values()],
+                fix="fetch the files again",
+            )
+        yield {column: cell[1] for column, cell in zip(files, cells, strict=True) if cell}

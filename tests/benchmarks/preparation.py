@@ -1,0 +1,176 @@
+"""Rows per second of preparing features, against the same work done row by row.
+
+Both sides read the same rows, render the same prompts and use the same tokenizer. Row by row means
+what one writes first: for each example ``format.encode``, and for each instance one call of the
+Hugging Face tokenizer per text. Preparing does more: it also marks spans, cuts, counts and writes
+the Arrow file.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from _bench import Figures, finish, parser, seconds, side_by_side, table
+
+from formats import FORMATS, EntailInstance, ExtractInstance, GenerateInstance
+from formats.base import Format
+from formats.instances import Instance
+from formats.layout import Coder
+from formats.store import FeatureStore
+from tasks import catalogue, suites
+from tasks.task import Task
+from unify import backbones
+from unify.build import suite_tokenizer
+from unify.config import compose
+from unify.data import Preparation, prepare
+from unify.quiet import quiet
+
+BAR = 3.0
+REAL = ("ag_news", "sst2", "xquad_en", "conll2003", "commonsenseqa")
+Ids = list[int]
+
+
+def sample_tasks() -> list[str]:
+    """One task of each type of the sample world."""
+    found: dict[str, str] = {}
+    for name in suites.load("sample").seen:
+        found.setdefault(catalogue.load(name).kind, name)
+    return list(found.values())
+
+
+def one_instance(instance: Instance, coder: Coder) -> tuple[Ids, Ids]:
+    """The ids of an instance's long text and of the other one, a call for each."""
+    call: Callable[..., Any] = coder.tokenizer
+    if isinstance(instance, ExtractInstance):
+        long = call(instance.passage, add_special_tokens=False, return_offsets_mapping=True)
+        other = call(instance.question, add_special_tokens=False)["input_ids"]
+        starts = [s for s, _ in long["offset_mapping"]]
+        ends = [e for _, e in long["offset_mapping"]]
+        for span in instance.gold or ():  # first and last token, as one looks them up
+            next((k for k, e in enumerate(ends) if e > span.start), None)
+            next((k for k in reversed(range(len(starts))) if starts[k] < span.end), None)
+        return long["input_ids"], other
+    if isinstance(instance, EntailInstance):
+        long = call(instance.premise, add_special_tokens=False)["input_ids"]
+        return long, call(instance.hypothesis, add_special_tokens=False)["input_ids"]
+    assert isinstance(instance, GenerateInstance)
+    long = call(instance.source, add_special_tokens=False)["input_ids"]
+    target = coder.target(instance.target or "")
+    end = [coder.layout.eos] if coder.layout.eos is not None else []
+    return long, call(target, add_special_tokens=False)["input_ids"] + end
+
+
+def row_by_row(task: Task, split: str, format: Format, coder: Coder, limit: int) -> list[Any]:
+    """``(row, ids of the long text, ids of the other text)`` of every instance."""
+    out = []
+    for number, example in enumerate(task.examples(split, limit=limit)):
+        for instance in format.encode(example, task.prompt, sample=True):
+            out.append((number, *one_instance(instance, coder)))
+    return out
+
+
+def disagreement(plain: list[Any], store: FeatureStore, layout: Any, most: int = 200) -> str | None:
+    """How the two differ on the first rows that are neither cut nor in windows, or None."""
+    wanted: dict[int, list[tuple[Ids, Ids]]] = {}
+    for number, long, other in plain:
+        wanted.setdefault(number, []).append((long, other))
+    found: dict[int, list[tuple[Ids, Ids]]] = {}
+    broken = set()
+    for k in range(len(store)):
+        row = store[k]
+        if row.cut or row.window:
+            broken.add(row.row)
+        shared = row.shared.tolist()
+        pairs = [(shared, v.tolist()) for v in row.variant_ids()]
+        found.setdefault(row.row, []).extend(pairs)
+    whole = [n for n in wanted if n not in broken]
+    for number in islice(whole, most):
+        if found.get(number) != wanted[number]:
+            return f"row {number}: {found.get(number)} is not {wanted[number]}"
+    return None if whole else "no row is whole"
+
+
+def measure(
+    task: Task, format: Format, coder: Coder, limit: int, repeats: int
+) -> dict[str, Any]:
+    """Rows per second of both, and their ratio."""
+    split = "train"
+    rows = min(limit, task.count(split))
+    preparation = Preparation(format, coder, split, train=True, limit=limit)
+
+    def prepared() -> float:
+        coder._memory.clear()
+        with tempfile.TemporaryDirectory() as folder:
+            return seconds(lambda: prepare(task, preparation, Path(folder)))
+
+    def plain() -> float:
+        return seconds(lambda: row_by_row(task, split, format, coder, limit))
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = prepare(task, preparation, Path(folder))
+        wrong = disagreement(row_by_row(task, split, format, coder, limit), store, coder.layout)
+        instances = sum(len(store[k].widths) for k in range(len(store)))
+    taken = side_by_side({"prepare": prepared, "plain": plain}, repeats)
+    rates = {n: Figures(tuple(rows / s for s in f.values)) for n, f in taken.items()}
+    return {
+        "task": task.name, "format": format.name, "rows": rows, "instances": instances,
+        "rates": rates, "ratio": taken["plain"].over(taken["prepare"]), "wrong": wrong,
+    }
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--rows", type=int, default=1000, help="rows per task")
+    arguments.add_argument("--repeats", type=int, default=3)
+    arguments.add_argument("--formats", default="extract,generate,entail")
+    arguments.add_argument("--tasks", help="names, by commas; default: five real and the sample's")
+    options = arguments.parse_args()
+    quiet()
+    names = options.tasks.split(",") if options.tasks else [*REAL, *sample_tasks()]
+    results = []
+    for name in options.formats.split(","):
+        config = compose("train", [f"format={name}"])["model"]
+        tokenizer = suite_tokenizer(config, suites.load("sample"))
+        model = {k: config[k] for k in ("architecture", "config", "window", "max_target")}
+        coder = backbones.build(tokenizer=tokenizer, format=name, **model).coder
+        format = FORMATS[name]()
+        for task in map(catalogue.load, names):
+            if format.supports(task.type):
+                results.append(measure(task, format, coder, options.rows, options.repeats))
+                r = results[-1]
+                print(f"{name} {task.name}: {r['ratio'].show()}", flush=True)
+    rows: list[list[object]] = []
+    missed: list[str] = []
+    for name in options.formats.split(","):
+        own = [r for r in results if r["format"] == name]
+        for r in own:
+            rates = r["rates"]
+            rows.append([
+                f"{name} {r['task']}", r["rows"], r["instances"], rates["prepare"].show(0),
+                rates["plain"].show(0), r["ratio"].show(),
+            ])
+            if r["wrong"]:
+                missed.append(f"{name} {r['task']}: not the same ids, {r['wrong'][:300]}")
+        middle = Figures(tuple(r["ratio"].median for r in own))
+        rows.append([f"{name}: median of tasks", "", "", "", "", middle.show()])
+        if middle.median < BAR:
+            missed.append(f"{name}: {middle.median:.2f}x, the bar is {BAR:g}x")
+    head = ["", "rows", "instances", "prepare rows/s", "row by row rows/s", "ratio"]
+    print("\n" + table(head, rows))
+    plain = [
+        {
+            **{k: r[k] for k in ("task", "format", "rows", "instances")},
+            "ratio": r["ratio"].plain(),
+            "rows_per_second": {n: f.plain() for n, f in r["rates"].items()},
+        }
+        for r in results
+    ]
+    finish("preparation", plain, missed, options.json, f">= {BAR:g}x per format")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Span heads: relative positions, types, what `spans` and `at` read off the scores."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from unify_helpers import encoded, stored, tiny
+
+from formats.collate import Batch, collate
+from formats.errors import ConfigError
+from formats.examples import LabelSpace, Span, TextClassification
+from formats.extract import Extract
+from formats.instances import ExtractInstance, Scores, Spans
+from unify.backbones.global_pointer import GlobalPointerHead, rotate
+from unify.backbones.losses import multilabel_loss
+from unify.backbones.span import LOWEST, StartEndHead
+
+
+def batch_over(inside: list[list[bool]]) -> Batch:
+    mask = torch.tensor(inside)
+    empty = torch.zeros(0, dtype=torch.long)
+    return Batch(empty, empty, empty, empty, empty, 0.0, inside=mask)
+
+
+# Rotation
+
+
+def test_rotation_at_zero_is_nothing_and_by_hand_at_one() -> None:
+    x = torch.tensor([1.0, 2.0, 3.0, 4.0]).expand(1, 2, 1, 4)
+    turned = rotate(x)[0, :, 0]
+    assert torch.equal(turned[0], x[0, 0, 0])
+    # Rates of a size of four: 1 and 10000^-0.5 = 0.01.
+    c, s = torch.cos(torch.tensor([1.0, 0.01])), torch.sin(torch.tensor([1.0, 0.01]))
+    expected = [c[0] - 2 * s[0], 2 * c[0] + s[0], 3 * c[1] - 4 * s[1], 4 * c[1] + 3 * s[1]]
+    assert turned[1].tolist() == pytest.approx([float(e) for e in expected], rel=1e-6)
+
+
+def test_a_rotated_product_depends_on_the_distance_alone() -> None:
+    torch.manual_seed(0)
+    q, k = torch.randn(2, 1, 1, 1, 16).double()
+    length = 40
+    q, k = rotate(q.expand(1, length, 1, 16)), rotate(k.expand(1, length, 1, 16))
+    scores = torch.einsum("nitd,njtd->ntij", q, k)[0, 0]
+    for distance in (-7, 0, 1, 13):
+        line = scores.diagonal(distance)
+        assert torch.allclose(line, line[0].expand_as(line), atol=1e-4)
+    assert not torch.allclose(scores[0, 1], scores[0, 5], atol=1e-3)
+
+
+def test_pointer_scores_move_with_their_text() -> None:
+    torch.manual_seed(0)
+    head = GlobalPointerHead(8, types=3, size=16)
+    hidden = torch.randn(1, 6, 8)
+    moved = torch.cat([torch.zeros(1, 4, 8), hidden], 1)
+    assert torch.allclose(head(hidden), head(moved)[:, :, 4:, 4:], atol=1e-4)
+
+
+# Global pointer
+
+
+def test_the_pointer_finds_what_its_scores_say() -> None:
+    torch.manual_seed(1)
+    head = GlobalPointerHead(8, types=2, size=16)
+    hidden = torch.randn(2, 7, 8)
+    inside = [[False, False, True, True, True, True, False], [False, True, True, False] + 3 * [False]]
+    found = head.spans(hidden, batch_over(inside), 5, 3)
+    scores = head(hidden)
+    for k in range(2):
+        legal = {
+            (s, e, t): scores[k, t, s, e].item()
+            for s in range(7) for e in range(s, min(7, s + 3)) for t in range(2)
+            if inside[k][s] and inside[k][e]
+        }
+        best = sorted(legal.items(), key=lambda x: -x[1])[:5]
+        assert [(s, e, t) for s, e, _, t in found[k]] == [place for place, _ in best]
+        assert [v for _, _, v, _ in found[k]] == pytest.approx([v for _, v in best])
+
+
+def test_the_pointer_reads_candidates_as_type_zero() -> None:
+    torch.manual_seed(1)
+    head = GlobalPointerHead(8, types=2, size=16)
+    hidden = torch.randn(2, 5, 8)
+    spans = torch.tensor([[0, 1, 3], [1, 2, 2]])
+    scores = head(hidden)
+    assert head.at(hidden, spans).tolist() == [
+        scores[0, 0, 1, 3].item(), scores[1, 0, 2, 2].item()
+    ]
+    assert head.at(hidden, spans[:0]).shape == (0,)
+
+
+def test_the_pointers_loss_is_one_set_per_type() -> None:
+    backbone = tiny("modernbert", "extract", "global_pointer", types=2, size=8)
+    text = "Ann saw Bob"
+    gold = (Span(0, 3, "person"), Span(8, 11, "place"))
+    rows = stored(backbone, [ExtractInstance("Which?", text, gold, types=("person", "place"))])
+    batch = collate(rows, backbone.layout, "extract")
+    with torch.inference_mode():
+        hidden = backbone.hidden(batch)  # type: ignore[operator]
+        scores = backbone.head(hidden)[0]  # type: ignore[operator]
+        loss = backbone.loss(batch)
+    assert batch.inside is not None and batch.spans is not None
+    places = [i for i, ok in enumerate(batch.inside[0].tolist()) if ok]
+    legal = [(s, e) for s in places for e in places if s <= e]
+    expected = 0.0
+    for kind in range(2):
+        right = {(s, e) for _, s, e, t in batch.spans.tolist() if t == kind}
+        assert len(right) == 1
+        values = torch.stack([scores[kind, s, e] for s, e in legal])
+        expected += multilabel_loss(values, torch.tensor([p in right for p in legal])).item()
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_one_pass_answers_carry_their_types() -> None:
+    backbone = tiny("modernbert", "extract", "global_pointer", types=2, size=8, most=6)
+    rows = stored(backbone, [ExtractInstance("Which?", "Ann saw Bob", (), types=("a", "b"))])
+    with torch.inference_mode():
+        (partial,) = backbone.predict(rows)
+    assert isinstance(partial.raw, Spans) and len(partial.raw.spans) == 6
+    assert {s.type for s in partial.raw.spans} == {0, 1}
+
+
+# Starts and ends
+
+
+def test_starts_and_ends_find_what_their_scores_say() -> None:
+    head = StartEndHead(2)
+    with torch.no_grad():
+        head.out.weight.copy_(torch.eye(2))
+        head.out.bias.zero_()
+    # Per token: start, end. The first and the last one are no passage.
+    hidden = torch.tensor([[[9.0, 9.0], [2.0, -1.0], [-3.0, 1.0], [-1.0, -2.0], [9.0, 9.0]]])
+    inside = [[False, True, True, True, False]]
+    (found,) = head.spans(hidden, batch_over(inside), 20, 48)
+    assert found[0] == (1, 2, 3.0, 0)
+    assert {(s, e) for s, e, *_ in found} == {(1, 1), (1, 2), (1, 3), (2, 2), (2, 3), (3, 3)}
+    assert all(score < 0 for *_, score, _ in found[1:])
+    spans = torch.tensor([[0, 1, 2], [0, 3, 3]])
+    assert head.at(hidden, spans).tolist() == [3.0, -3.0]
+    assert head.at(hidden, spans[:0]).shape == (0,)
+
+
+def test_starts_and_ends_speak_of_one_type() -> None:
+    with pytest.raises(ConfigError, match="one type at a time"):
+        StartEndHead(8, types=2)
+
+
+# Candidates
+
+
+@pytest.mark.parametrize("head", ["span", "global_pointer"])
+def test_a_candidate_in_no_window_is_the_worst(head: str) -> None:
+    backbone = tiny("modernbert", "extract", head, window=40)
+    text = "good bad. " + "boats and dogs " * 30
+    example = ExtractInstance("Which?", text, (), (Span(0, 4), Span(5, 8), Span(len(text) - 5, len(text) - 1)))
+    rows = stored(backbone, [example])
+    assert len(rows) > 2
+    with torch.inference_mode():
+        raws = [p.raw for p in backbone.predict(rows)]
+    assert all(isinstance(r, Scores) and len(r.values) == 3 for r in raws)
+    first, last = raws[0].values, raws[-1].values  # type: ignore[union-attr]
+    assert first[2] == LOWEST and last[0] == last[1] == LOWEST
+    assert first[0] > LOWEST and last[2] > LOWEST
+
+
+@pytest.mark.parametrize("head", ["span", "global_pointer"])
+def test_closed_and_open_questions_share_a_batch(head: str) -> None:
+    backbone = tiny("modernbert", "extract", head)
+    closed = TextClassification("0", "boats", LabelSpace(("good", "bad")), gold="bad")
+    rows = encoded(backbone, Extract(), closed)
+    rows += stored(backbone, [], [ExtractInstance("Who?", "Ann saw Bob", (Span(0, 3),))])
+    with torch.inference_mode():
+        both = backbone.predict(rows)
+        alone = [backbone.predict([r])[0] for r in rows]
+    assert [type(p.raw) for p in both] == [Scores, Spans]
+    assert both[0].raw.values == pytest.approx(alone[0].raw.values, abs=1e-4)  # type: ignore[union-attr]
+    with torch.inference_mode():
+        losses = [backbone.loss(collate(r, backbone.layout, "extract")).item()
+                  for r in (rows, rows[:1], rows[1:])]
+    assert losses[0] == pytest.approx(losses[1] + losses[2], rel=1e-5)

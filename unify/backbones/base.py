@@ -1,0 +1,77 @@
+"""What every backbone offers to learners and to evaluation, whatever model is inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from formats.collate import Batch
+from formats.instances import Raw
+from formats.layout import Coder, Layout
+from formats.store import StoredRow
+
+
+class Partial(NamedTuple):
+    """A raw prediction for instance ``instance`` of row ``row``, from one of its windows."""
+
+    row: int
+    instance: int
+    raw: Raw
+
+
+class Backbone(nn.Module):
+    """A Hugging Face model plus the head its format needs.
+
+    ``loss`` is a sum over what ``batch.weight`` counts (tokens for generate, sequences for the
+    others), so that whoever divides decides the unit of the step.
+    """
+
+    format: ClassVar[tuple[str, ...]]
+    can: ClassVar[frozenset[str]]
+    name: ClassVar[str]
+
+    model: Any  # a transformers model; its classes share no type that names what we call
+
+    def __init__(self, model: Any, coder: Coder) -> None:
+        super().__init__()
+        self.model = model
+        self.coder = coder
+
+    @property
+    def layout(self) -> Layout:
+        return self.coder.layout
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Scalar, summed over ``batch.weight`` units."""
+        raise NotImplementedError
+
+    def predict(self, rows: Sequence[StoredRow]) -> list[Partial]:
+        """Raw predictions for every instance of ``rows``."""
+        raise NotImplementedError
+
+    def refusal(self, kind: type, format: str) -> str | None:
+        """Why this backbone cannot answer tasks of type ``kind`` in ``format``, or None."""
+        return None
+
+    def head_modules(self) -> dict[str, nn.Module]:
+        """The parts that ``model.save_pretrained`` does not save."""
+        return {}
+
+    def head_options(self) -> dict[str, object]:
+        """The plain values that build those parts again."""
+        return {}
+
+
+def common_kwargs(model: Any, batch: Batch) -> dict[str, Tensor]:
+    """The model's inputs for ``batch``; token types only where the model knows them."""
+    kwargs = {"input_ids": batch.ids, "attention_mask": batch.mask}
+    if getattr(model.config, "type_vocab_size", 0) > 1:
+        kwargs["token_type_ids"] = batch.types
+    return kwargs

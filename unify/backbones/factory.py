@@ -1,0 +1,257 @@
+"""Backbones from plain arguments: built small from a configuration, or loaded from a folder or hub.
+
+This is the one place that knows architectures by name.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from formats.errors import ConfigError, RunError, UnknownName
+from formats.layout import Coder, Kind, probe_layout
+
+from .base import Backbone
+from .global_pointer import GlobalPointerBackbone
+from .lm import CausalBackbone, MaskedBackbone, Seq2SeqBackbone
+from .pair import NextSentenceBackbone, PairBackbone
+from .span import SpanBackbone
+
+HEADS: dict[str, type[Backbone]] = {
+    c.name: c
+    for c in (
+        SpanBackbone, GlobalPointerBackbone, PairBackbone, NextSentenceBackbone,
+        CausalBackbone, Seq2SeqBackbone, MaskedBackbone,
+    )
+}
+_AUTO = {
+    "span": "AutoModel",
+    "global_pointer": "AutoModel",
+    "pair": "AutoModel",
+    "nsp": "AutoModelForNextSentencePrediction",
+    "causal": "AutoModelForCausalLM",
+    "seq2seq": "AutoModelForSeq2SeqLM",
+    "masked": "AutoModelForMaskedLM",
+}
+_NATURAL = {
+    ("encoder", "generate"): "masked",
+    ("encoder", "extract"): "span",
+    ("encoder", "entail"): "pair",
+    ("causal", "generate"): "causal",
+    ("causal", "entail"): "causal",
+    ("seq2seq", "generate"): "seq2seq",
+    ("seq2seq", "entail"): "seq2seq",
+}
+
+
+def family(config: Any) -> str:
+    """``encoder``, ``causal`` or ``seq2seq``, from a Hugging Face configuration."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    if getattr(config, "is_encoder_decoder", False):
+        return "seq2seq"
+    if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        return "encoder"
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    return "causal" if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else "encoder"
+
+
+def head_for(config: Any, format: str, head: str = "auto") -> str:
+    """The head's name; raises ConfigError where the model cannot answer in ``format``."""
+    kind = family(config)
+    if head == "auto":
+        found = _NATURAL.get((kind, format))
+        if found is None:
+            raise ConfigError(
+                f"a {kind} model cannot {format}", got=config.model_type,
+                expected="an encoder", fix=f"use model=tiny_encoder with format={format}",
+            )
+        return found
+    if head not in HEADS:
+        raise UnknownName("head", head, HEADS)
+    if format not in HEADS[head].format:
+        raise ConfigError(
+            f"head {head} does not answer in the format {format}",
+            expected=", ".join(HEADS[head].format),
+        )
+    return head
+
+
+def _without_pooler(config: Any, head: str) -> dict[str, bool]:
+    """Bare encoders whose class can leave its pooler out do so: our heads read tokens."""
+    from transformers import MODEL_MAPPING
+
+    if _AUTO[head] != "AutoModel" or type(config) not in MODEL_MAPPING:
+        return {}
+    signature = inspect.signature(MODEL_MAPPING[type(config)])
+    return {"add_pooling_layer": False} if "add_pooling_layer" in signature.parameters else {}
+
+
+def layout_kind(model: Mapping[str, Any], format: str) -> Kind:
+    """How the ``model`` section's model wants its texts, without loading its weights."""
+    from transformers import AutoConfig
+
+    if model["source"] == "pretrained":
+        config = AutoConfig.from_pretrained(model["name"], revision=model.get("revision"))
+    else:
+        config = AutoConfig.for_model(model["architecture"])
+    return _layout_kind(head_for(config, format, model["head"]))
+
+
+def _layout_kind(head: str) -> Kind:
+    if head in ("causal", "seq2seq", "masked"):
+        return head  # type: ignore[return-value]
+    return "encoder"
+
+
+def _assemble(
+    model: Any, tokenizer: Any, head: str, options: Mapping[str, Any], layout: Mapping[str, Any]
+) -> Backbone:
+    coder = Coder(tokenizer, probe_layout(tokenizer, _layout_kind(head), **layout))
+    return HEADS[head](model, coder, **options)
+
+
+def build(
+    *,
+    architecture: str,
+    config: Mapping[str, Any],
+    tokenizer: Any,
+    format: str,
+    head: str = "auto",
+    head_options: Mapping[str, Any] | None = None,
+    window: int = 512,
+    max_target: int = 64,
+    init: Mapping[str, Any] | None = None,
+) -> Backbone:
+    """A backbone with fresh weights. ``architecture`` is a transformers model type (bert, llama,
+    t5 …), ``config`` its configuration; vocabulary and special ids come from ``tokenizer``."""
+    import transformers
+    from transformers import AutoConfig
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    if architecture not in CONFIG_MAPPING:
+        raise UnknownName("architecture", architecture, list(CONFIG_MAPPING.keys()))
+    full = AutoConfig.for_model(
+        architecture,
+        vocab_size=len(tokenizer),
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        cls_token_id=tokenizer.cls_token_id,
+        sep_token_id=tokenizer.sep_token_id,
+        decoder_start_token_id=tokenizer.bos_token_id,
+        **{k: dict(v) if isinstance(v, Mapping) else v for k, v in config.items()},
+    )
+    chosen = head_for(full, format, head)
+    auto = getattr(transformers, _AUTO[chosen])
+    model = auto.from_config(full, **_without_pooler(full, chosen))
+    backbone = _assemble(
+        model, tokenizer, chosen, head_options or {}, {"window": window, "max_target": max_target}
+    )
+    if init:
+        from .init import initialise
+
+        initialise(backbone, **init)
+    return backbone
+
+
+def load_pretrained(
+    name: str,
+    *,
+    format: str,
+    head: str = "auto",
+    head_options: Mapping[str, Any] | None = None,
+    window: int | None = None,
+    max_target: int = 64,
+    revision: str | None = None,
+) -> Backbone:
+    """A backbone from a hub id or a local Hugging Face folder, in float32, without remote code."""
+    import torch
+    import transformers
+    from transformers import AutoConfig, AutoTokenizer
+
+    try:
+        config = AutoConfig.from_pretrained(name, revision=revision)
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+        chosen = head_for(config, format, head)
+        auto = getattr(transformers, _AUTO[chosen])
+        model = auto.from_pretrained(
+            name, revision=revision, dtype=torch.float32, **_without_pooler(config, chosen)
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"no model could be loaded from {name!r}", got=str(error).splitlines()[0],
+            expected="a Hugging Face folder or a hub id that this machine can reach",
+            fix="give a local folder, or model=tiny_encoder to train from scratch",
+        ) from error
+    limit = getattr(config, "max_position_embeddings", None) or 512
+    # RoBERTa-shaped models count positions from pad + 1.
+    room = limit - 2 if config.model_type in ("roberta", "xlm-roberta", "camembert") else limit
+    return _assemble(
+        model, tokenizer, chosen, head_options or {},
+        {"window": min(window or 512, room), "max_target": max_target},
+    )
+
+
+def save(backbone: Backbone, folder: Path) -> None:
+    """Writes a Hugging Face folder, plus ``backbone.json`` and the head as safetensors."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    backbone.model.save_pretrained(folder)
+    backbone.coder.tokenizer.save_pretrained(folder)
+    tensors = {
+        f"{name}.{key}": value.contiguous().cpu()
+        for name, module in backbone.head_modules().items()
+        for key, value in module.state_dict().items()
+    }
+    if tensors:
+        save_file(tensors, folder / "head.safetensors")
+    layout = backbone.layout
+    note = {
+        "head": backbone.name,
+        "options": backbone.head_options(),
+        "layout": {"window": layout.window, "max_target": layout.max_target},
+    }
+    (folder / "backbone.json").write_text(json.dumps(note, indent=1))
+
+
+def load(folder: Path) -> Backbone:
+    """Reads what :func:`save` wrote. Raises RunError when a part is missing."""
+    import torch
+    import transformers
+    from safetensors.torch import load_file
+    from transformers import AutoConfig, AutoTokenizer
+
+    path = folder / "backbone.json"
+    if not path.exists():
+        raise RunError(
+            "no saved backbone here", file=str(folder), expected="a folder with backbone.json",
+            fix="give the folder of a finished run",
+        )
+    note = json.loads(path.read_text())
+    head = note["head"]
+    if head not in HEADS:
+        raise UnknownName("head", head, HEADS, file=str(path))
+    config = AutoConfig.from_pretrained(folder)
+    model = getattr(transformers, _AUTO[head]).from_pretrained(
+        folder, dtype=torch.float32, **_without_pooler(config, head)
+    )
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    backbone = _assemble(model, tokenizer, head, note["options"], note["layout"])
+    weights = folder / "head.safetensors"
+    tensors = load_file(weights) if weights.exists() else {}
+    for name, module in backbone.head_modules().items():
+        own = {k[len(name) + 1 :]: v for k, v in tensors.items() if k.startswith(name + ".")}
+        try:
+            module.load_state_dict(own)
+        except RuntimeError as error:
+            raise RunError(
+                f"the saved {head} head is missing or torn", file=str(weights),
+                got=str(error).splitlines()[-1].strip(), fix="train the run again",
+            ) from None
+    return backbone

@@ -1,0 +1,242 @@
+"""From configuration to objects. The one place where configuration touches code."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import formats
+from formats.base import Format
+from formats.errors import ConfigError, UnknownName
+from tasks import mixture
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+    from tasks.suites import Suite
+
+    from .backbones import Backbone
+    from .evaluation import Evaluation
+
+Config = Mapping[str, Any]
+
+
+def _known(cls: Callable[..., Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    for key in given:
+        if key not in fields:
+            raise UnknownName("setting", key, fields, field=where)
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+
+
+def build_format(config: Config) -> Format:
+    """``{name: entail, max_words: 4}`` -> ``Entail(max_words=4)``."""
+    settings = dict(config)
+    name = settings.pop("name")
+    if name not in formats.FORMATS:
+        raise UnknownName("format", name, formats.FORMATS)
+    cls = formats.FORMATS[name]
+    return cls(**_known(cls, settings, f"format.{name}"))
+
+
+def format_config(format: Format) -> dict[str, Any]:
+    """The plain values that :func:`build_format` reads."""
+    return {"name": format.name, **dataclasses.asdict(format)}  # type: ignore[call-overload]
+
+
+def build_backbone(
+    config: Config, format: Format, suite: Suite
+) -> Backbone:
+    """A backbone from the ``model`` section; ``suite`` gives the texts that a tokenizer is trained
+    on when the model is built here rather than loaded."""
+    from . import backbones
+
+    common = {
+        "format": format.name, "head": config["head"], "window": config["window"],
+        "head_options": config["head_options"], "max_target": config["max_target"],
+    }
+    if config["source"] == "pretrained":
+        return backbones.load_pretrained(
+            config["name"], revision=config.get("revision"), **common
+        )
+    tokenizer = suite_tokenizer(config, suite)
+    return backbones.build(
+        architecture=config["architecture"], config=config["config"], tokenizer=tokenizer,
+        init=config["init"], **common,
+    )
+
+
+def build_tokenizer(config: Config, suite: Suite) -> Any:
+    """The tokenizer of the ``model`` section alone, without the model."""
+    if config["source"] == "pretrained":
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(config["name"], revision=config.get("revision"))
+    return suite_tokenizer(config, suite)
+
+
+TOKENIZER_TEXTS = 100_000  # at most so many texts train a tokenizer
+
+
+def suite_tokenizer(config: Config, suite: Suite) -> Any:
+    """A suite's tokenizer, trained once and kept in the cache."""
+    import hashlib
+    import inspect
+    import tempfile
+
+    from transformers import PreTrainedTokenizerFast
+
+    from .backbones import tokenizer as module
+    from .data.prepare import cache_root
+    from .suite_data import suite_key, suite_texts
+
+    size, window = config["tokenizer"]["vocab_size"], config["window"]
+    facts = (suite_key(suite), size, window, inspect.getsource(module))
+    digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:20]
+    folder = cache_root() / "tokenizers" / digest
+    if not (folder / "tokenizer.json").exists():
+        made = module.train_tokenizer(suite_texts(suite, TOKENIZER_TEXTS), size, window)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=folder.parent))
+        made.save_pretrained(beside)
+        try:
+            beside.rename(folder)
+        except OSError:  # another process was first
+            pass
+    return PreTrainedTokenizerFast.from_pretrained(folder)
+
+
+def build_learner(config: Config, backbone: Backbone) -> pl.LightningModule:
+    """A learner by name; a dotted path names one from elsewhere."""
+    from .learners import LEARNERS, Optimization
+
+    settings = dict(config)
+    name = settings.pop("name")
+    optimization = dict(settings.pop("optimization"))
+    optimum = Optimization(**_known(Optimization, optimization, "learner.optimization"))
+    if name not in LEARNERS:
+        raise UnknownName("learner", name, LEARNERS)
+    return LEARNERS[name](backbone, optimum, **settings)
+
+
+def build_suite(config: Config) -> Suite:
+    """The ``suite`` section; its selectors (names, globs, clusters) become task names."""
+    from tasks.suites import Suite, select
+
+    settings = dict(config)
+    known = ("name", "seen", "unseen", "limits", "evaluate")
+    for key in settings:
+        if key not in known:
+            raise UnknownName("key", key, known, field="suite")
+    evaluate = settings.get("evaluate") or ["test", "validation"]
+    return Suite(
+        name=settings.get("name") or "suite",
+        seen=select(settings.get("seen") or ()),
+        unseen=select(settings.get("unseen") or ()),
+        limits={str(k): int(v) for k, v in (settings.get("limits") or {}).items()},
+        evaluate=(evaluate,) if isinstance(evaluate, str) else tuple(evaluate),
+    )
+
+
+def build_rates(
+    config: Config, sizes: Mapping[str, int], kinds: Mapping[str, str]
+) -> mixture.Rates:
+    """The tasks' shares of the draws; ``sizes`` counts rows per task, ``kinds`` names its type."""
+    kind = config["rates"]
+    if kind == "types":
+        return mixture.by_group(mixture.capped(sizes, config["cap"]), kinds)
+    if isinstance(kind, Mapping):
+        return mixture.explicit(sizes, dict(kind))
+    if kind == "proportional":
+        return mixture.proportional(sizes)
+    if kind == "capped":
+        return mixture.capped(sizes, config["cap"])
+    if kind == "temperature":
+        return mixture.temperature(sizes, config["temperature"], config["cap"])
+    raise UnknownName(
+        "mixture", str(kind), ("proportional", "capped", "temperature", "types")
+    )
+
+
+def build_stage(
+    config: Config, rates: mixture.Rates, kinds: Mapping[str, str], trainer: Config
+) -> tuple[int, mixture.Rates] | None:
+    """The first stage of training, if ``data.first`` asks for one: its number of optimizer steps,
+    and the rates of the task types that it is made of."""
+    first = config["first"]
+    if not first["types"]:
+        return None
+    chosen = {n: r for n, r in rates.items() if kinds[n] in first["types"]}
+    if not chosen:
+        return None
+    return round(first["share"] * trainer["max_steps"]), mixture.normalised(chosen)
+
+
+def build_evaluation(config: Config, seed: int, examples: int, folder: Path | None) -> Evaluation:
+    from .evaluation import Evaluation
+
+    return Evaluation(
+        tokens=config["tokens"], resamples=config["resamples"], seed=seed, examples=examples,
+        predictions=folder,
+    )
+
+
+def build_loggers(config: Config, folder: Path) -> list[Any]:
+    from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+
+    loggers: list[Any] = []
+    if config["csv"]:
+        loggers.append(CSVLogger(folder, name="logs", version=""))
+    if config["tensorboard"]:
+        loggers.append(TensorBoardLogger(str(folder), name="tensorboard", version=""))
+    return loggers
+
+
+def build_trainer(
+    config: Config, folder: Path, loggers: Sequence[Any], callbacks: Sequence[pl.Callback],
+    accumulate: int,
+) -> pl.Trainer:
+    """A Lightning trainer that counts optimizer steps; checkpoints go to ``folder``."""
+    import pytorch_lightning as pl
+    from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+
+    more: list[pl.Callback] = [
+        ModelCheckpoint(
+            dirpath=folder / "checkpoints", filename="step-{step}", auto_insert_metric_name=False,
+            save_last=True, save_top_k=1, monitor=None,
+            every_n_train_steps=config["checkpoint_every"], enable_version_counter=False,
+        )
+    ]
+    every = config["val_check_interval"]
+    if config["early_stopping"]:
+        if not every:
+            raise ConfigError(
+                "early stopping without validation", fix="set trainer.val_check_interval"
+            )
+        more.append(EarlyStopping("val/loss", patience=config["early_stopping"]))
+    own = ("early_stopping", "checkpoint_every", "val_check_interval", "threads")
+    kwargs = {k: v for k, v in config.items() if k not in own}
+    try:
+        return pl.Trainer(
+            **kwargs,
+            max_epochs=-1,
+            accumulate_grad_batches=accumulate,
+            val_check_interval=every * accumulate if every else None,
+            limit_val_batches=None if every else 0,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            log_every_n_steps=10,
+            logger=list(loggers),
+            callbacks=[*callbacks, *more],
+            default_root_dir=folder,
+            use_distributed_sampler=False,
+        )
+    except TypeError as error:
+        raise ConfigError(
+            "a trainer setting that Lightning does not know", got=str(error),
+            fix="see pytorch_lightning.Trainer",
+        ) from None

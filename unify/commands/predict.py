@@ -1,0 +1,158 @@
+"""unify predict run=<run> type=<type> [key=value ...] "text" ["text" ...]
+unify predict run=<run> type=<type> [key=value ...] file=<csv|tsv|jsonl> [out=<results.jsonl>]
+
+Asks a saved run. What each type needs, beside the text:
+  classify    labels=[good,bad]            text_b= for a pair
+  multilabel  labels=[joy,anger,fear]
+  choose      options=[a,b,c]              the text is the question; context=
+  answer      question="Who …?"            the text is the passage; several=true unanswerable=true
+  tag         types=[person,place]
+  relate      labels=[…] head=Ann tail=Bob
+  rate        low=0 high=5 quantum=0.5
+  generate
+instruction="Is the review good or bad?" says what is asked, in place of the type's default.
+
+With file=, every row is asked. fields.text=<column> maps columns; results go to out= (jsonl; the
+default stands beside the file) in row order: {"row", "answer", "scores"}, or {"row", "error"} for
+a row that could not be read.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from formats.errors import ConfigError, RowError, UnknownName
+from formats.examples import KINDS
+
+from ..answers import shown
+from ..config import Plain, assignments, check_keys, need
+
+COMMON = ("run", "type", "instruction", "file", "out", "fields", "language")
+NEEDS: dict[str, tuple[str, ...]] = {
+    "classify": ("labels", "text_b"),
+    "multilabel": ("labels", "text_b"),
+    "choose": ("options", "context"),
+    "answer": ("question", "several", "unanswerable"),
+    "tag": ("types",),
+    "relate": ("labels", "head", "tail"),
+    "rate": ("low", "high", "quantum", "text_b"),
+    "generate": (),
+}
+
+
+def run(arguments: Sequence[str]) -> int:
+    values, texts = assignments(arguments)
+    origin = need(values, "run", "predict", "runs/<name>")
+    kind = str(need(values, "type", "predict", "classify"))
+    if kind not in KINDS:
+        raise UnknownName("type", kind, KINDS)
+    check_keys(values, (*COMMON, *NEEDS[kind]), f"predict type={kind}")
+    if bool(texts) == bool(values.get("file")):
+        raise ConfigError("predict asks either texts or a file", got=list(arguments),
+                          expected='unify predict … "a text", or file=rows.csv')
+    from ..unified import Unified
+
+    model = Unified.load(origin)
+    model.language = str(values.get("language", "en"))
+    if texts:
+        for text in texts:
+            result = one(model, kind, text, values)
+            print(f"{shown(result.answer)}\t{text}" if len(texts) > 1 else shown(result.answer))
+            for option, share in sorted((result.scores or {}).items(), key=lambda s: -s[1]):
+                print(f"  {share:6.3f}  {option}")
+        return 0
+    return whole_file(model, kind, Path(str(values["file"])), values)
+
+
+def _words(values: Plain, key: str) -> list[str]:
+    found = need(values, key, "predict", "[one,two]")
+    items = found if isinstance(found, list) else [found]
+    return [str(i) for i in items]
+
+
+def one(model: Any, kind: str, text: str, values: Plain) -> Any:
+    """The answer of ``model`` to one text."""
+    ask: Plain = {"instruction": values.get("instruction")}
+    if kind in ("classify", "multilabel"):
+        return model.classify(text, _words(values, "labels"), text_b=values.get("text_b"),
+                              several=kind == "multilabel", **ask)
+    if kind == "choose":
+        return model.choose(text, _words(values, "options"), context=values.get("context"), **ask)
+    if kind == "answer":
+        return model.answer(
+            need(values, "question", "predict", '"Who …?"'), text,
+            several=bool(values.get("several")), unanswerable=bool(values.get("unanswerable")),
+            **ask,
+        )
+    if kind == "tag":
+        return model.tag(text, _words(values, "types"), **ask)
+    if kind == "relate":
+        head, tail = (str(need(values, k, "predict", "<phrase>")) for k in ("head", "tail"))
+        return model.relate(text, head, tail, _words(values, "labels"), **ask)
+    if kind == "rate":
+        return model.rate(
+            text, float(values.get("low", 0)), float(values.get("high", 10)),
+            quantum=float(values.get("quantum", 1)), text_b=values.get("text_b"), **ask,
+        )
+    return model.generate(text, **ask)
+
+
+def declaration(kind: str, values: Plain) -> Plain:
+    """What a task's YAML would say, from the command's values."""
+    out: Plain = {}
+    for key in ("labels", "types"):
+        if key in NEEDS[kind]:
+            out[key] = _words(values, key)
+    if kind == "rate":
+        out["scale"] = [values.get("low", 0), values.get("high", 10), values.get("quantum", 1)]
+    for key in ("several", "unanswerable"):
+        if values.get(key):
+            out[key] = True
+    if values.get("fields"):
+        out["fields"] = values["fields"]
+    if values.get("language"):
+        out["language"] = values["language"]
+    if values.get("instruction"):
+        out["prompts"] = {"instruction": values["instruction"]}
+    return out
+
+
+def whole_file(model: Any, kind: str, path: Path, values: Plain) -> int:
+    """Asks every row of a file; what was answered stays written whatever comes later."""
+    from ..answers import plain
+    from ..own import task_from_file
+    from ..progress import progress
+    from ..unified import shares
+
+    task = task_from_file(path, kind, declaration(kind, values), labelled=False)
+    out = Path(str(values.get("out") or path.with_suffix(".results.jsonl")))
+    total = task.count("data")
+    bad: list[RowError] = []
+    answered = 0
+    with out.open("w", encoding="utf-8") as sink, progress("asking", total) as advance:
+
+        def write(record: Plain) -> None:
+            sink.write(json.dumps(record, ensure_ascii=False) + "\n")
+            sink.flush()
+
+        class Listing:
+            """Writes a row that cannot be read where its answer would stand."""
+
+            def add(self, error: RowError) -> None:
+                bad.append(error)
+                write({"row": error.where.get("row"), "error": str(error)})
+
+        examples = task.examples("data", on_bad_row="skip", skipped=Listing())
+        for example, answer, raws in model.predict(examples, task.prompt):
+            row = int(example.id.rsplit("/", 1)[1])
+            write({"row": row, "answer": plain(answer, example), "scores": shares(example, raws)})
+            answered += 1
+            advance(1)
+    print(f"{answered} rows answered, {len(bad)} could not be read -> {out}")
+    for error in bad[:3]:
+        print(error, file=sys.stderr)
+    return 0 if answered or not bad else 1

@@ -1,0 +1,161 @@
+"""Hydra at arm's length: overrides in, a plain dict out, and errors that help."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from formats.errors import ConfigError, UnknownName, did_you_mean
+
+Plain = dict[str, Any]
+
+
+def keys_of(config: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Every dotted key of ``config``."""
+    found = []
+    for key, value in config.items():
+        found.append(f"{prefix}{key}")
+        if isinstance(value, Mapping):
+            found += keys_of(value, f"{prefix}{key}.")
+    return found
+
+
+# Sections whose keys are the business of a library or of the data: any key may be set there.
+OPEN = ("model.config", "model.head_options", "model.init", "suite.limits", "data.rates", "trainer")
+
+
+def opened(overrides: Sequence[str]) -> list[str]:
+    """``model.head_options.size=32`` -> ``++model.head_options.size=32``: set it, new or not."""
+    out = []
+    for override in overrides:
+        key = override.partition("=")[0]
+        free = any(key == o or key.startswith(o + ".") for o in OPEN) and "." in key
+        out.append("++" + override if free else override)
+    return out
+
+
+def compose(name: str, overrides: Sequence[str]) -> Plain:
+    """The configuration ``name`` with ``overrides``, resolved, as plain values.
+
+    Raises ConfigError or UnknownName, saying which key or choice was meant.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    GlobalHydra.instance().clear()
+    with initialize_config_module("conf", version_base="1.3"):
+        try:
+            config = hydra_compose(name, overrides=opened(overrides), return_hydra_config=True)
+            return plain(config)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise _explained(name, overrides, error) from None
+
+
+def plain(config: Any) -> Plain:
+    """A composed configuration as plain values, its suite named, Hydra's own part left out."""
+    from omegaconf import OmegaConf
+
+    choice = OmegaConf.select(config, "hydra.runtime.choices.suite")
+    own = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])
+    missing = sorted(OmegaConf.missing_keys(own))
+    if missing:
+        raise ConfigError(
+            f"{missing[0]} is not set", expected=f"{missing[0]}=…", fix="add it to the command"
+        )
+    values = OmegaConf.to_container(own, resolve=True)
+    assert isinstance(values, dict)
+    if isinstance(values.get("suite"), dict):
+        values["suite"].setdefault("name", choice)
+    return values  # type: ignore[return-value]
+
+
+def _explained(name: str, overrides: Sequence[str], error: Exception) -> Exception:
+    text = str(error)
+    unknown = re.search(r"Key '([^']+)' is not in struct", text)
+    culprit = re.search(r"Could not override '([^']+)'", text)
+    if unknown or culprit:
+        key = culprit.group(1) if culprit else unknown.group(1)  # type: ignore[union-attr]
+        try:
+            known = keys_of(compose(name, []))
+        except ConfigError:
+            known = []
+        return UnknownName("config key", key, known)
+    choice = re.search(r"Could not find '([^/']+)/([^']+)'", text)
+    if choice:
+        options = re.search(r"Available options in [^:]*:\n((?:\t.*\n?)+)", text)
+        names = [line.strip() for line in options.group(1).splitlines()] if options else []
+        shown = [n for n in names if not n.startswith("_")]
+        return UnknownName(f"choice for {choice.group(1)}", choice.group(2), shown)
+    group = re.search(r"Could not override '([^']+)'.*No match in the defaults list", text, re.S)
+    if group:
+        return ConfigError(f"no config group {group.group(1)!r}", got=list(overrides))
+    return ConfigError(text.splitlines()[0], got=list(overrides), fix="see the files under conf/")
+
+
+def sweep(name: str, overrides: Sequence[str], job: Callable[[Plain, Path], Any]) -> None:
+    """Runs ``job(config, folder)`` for every combination of ``overrides`` (Hydra's multirun)."""
+    import sys
+
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf, open_dict
+
+    GlobalHydra.instance().clear()
+
+    def one(config: Any) -> None:
+        whole = OmegaConf.create(OmegaConf.to_container(config))
+        with open_dict(whole):
+            whole.hydra = {"runtime": {"choices": dict(HydraConfig.get().runtime.choices)}}
+        job(plain(whole), Path(HydraConfig.get().runtime.output_dir))
+
+    before = sys.argv
+    sys.argv = [before[0], "--multirun", *opened(overrides)]
+    try:
+        hydra.main(version_base="1.3", config_path="pkg://conf", config_name=name)(one)()
+    finally:
+        sys.argv = before
+
+
+def assignments(arguments: Iterable[str]) -> tuple[Plain, list[str]]:
+    """``key=value`` arguments (values read as YAML) and the other ones."""
+    import yaml
+
+    values: Plain = {}
+    rest: list[str] = []
+    for argument in arguments:
+        match = re.match(r"([A-Za-z_][\w.]*)=(.*)", argument, re.S)
+        if match is None:
+            rest.append(argument)
+            continue
+        key, text = match.groups()
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            value = text
+        into = values
+        *path, last = key.split(".")
+        for part in path:
+            into = into.setdefault(part, {})
+        into[last] = value
+    return values, rest
+
+
+def check_keys(values: Mapping[str, Any], known: Sequence[str], verb: str) -> None:
+    """Raises UnknownName for a key that the verb does not read."""
+    for key in values:
+        if key not in known:
+            raise UnknownName(f"argument of {verb}", key, known)
+
+
+def need(values: Mapping[str, Any], key: str, verb: str, example: str) -> Any:
+    """``values[key]``, or a ConfigError that shows how to give it."""
+    if values.get(key) is None:
+        raise ConfigError(f"{verb} needs {key}", expected=f"{key}={example}",
+                          fix=did_you_mean(key, values) if values else None)
+    return values[key]

@@ -1,0 +1,45 @@
+"""Multitask supervised learning: every seen task's rows, mixed, one loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+from torch import Tensor
+
+from formats.collate import Batch
+
+from ..backbones import Backbone
+from .optim import Optimization
+
+
+class Multitask(pl.LightningModule):
+    """Minimises the mean loss per unit (target token, or sequence) over each optimizer step.
+
+    The batch says how many units its whole step has, so that the gradient does not depend on how
+    the step is cut into micro-batches, nor over how many devices it is spread.
+    """
+
+    def __init__(self, backbone: Backbone, optimization: Optimization | None = None) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.optimization = optimization or Optimization()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        summed = self.backbone.loss(batch)
+        per_unit = summed / max(batch.step_weight, 1.0)
+        self.log("train/loss", summed.detach() / max(batch.weight, 1.0), batch_size=1)
+        # Lightning divides by the number of micro-batches, and DDP averages over the ranks; the
+        # share of the step is already in step_weight.
+        return per_unit * batch.step_parts * self.trainer.world_size
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        summed = self.backbone.loss(batch)
+        self.log(
+            "val/loss", summed / max(batch.weight, 1.0), batch_size=max(1, int(batch.weight)),
+            on_epoch=True, prog_bar=True, sync_dist=True,
+        )
+
+    def configure_optimizers(self) -> Any:
+        steps = self.trainer.estimated_stepping_batches
+        return self.optimization.configure(self.backbone, int(steps))

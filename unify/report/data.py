@@ -1,0 +1,146 @@
+"""What a report holds, and its JSON form."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .numbers import finite
+
+if TYPE_CHECKING:  # evaluation brings torch; a report only reads its results
+    from unify.evaluation import TaskResult
+
+Kind = Literal["train", "evaluate", "sweep"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run, told in full.
+
+    Attributes:
+        unseen: the results, in the order to show them.
+        skipped: unseen task -> why the run has no result for it.
+        seconds: wall time of the whole run.
+        losses: (step, training loss).
+        validation: (step, validation loss).
+        mixture: per seen task ``task``, ``rate`` (its share of the draws), ``fraction`` (its share
+            of all training rows), ``rows`` and ``mean_length`` in tokens.
+        leaks: what ties unseen tasks to training: ``unseen``, ``seen``, ``reason``, or any keys.
+        allowed_leaks: whether the run was told to go on in spite of leaks.
+        contact: what the backbone is known to have met in pre-training, one line each.
+        data_notes: per task and split what the data did not give: ``task``, ``split`` and any of
+            ``rows``, ``skipped`` (a number, or ``rows`` and ``reasons``), ``unlabelled``,
+            ``unheld`` (reason -> rows), ``cut_rows``, ``cut_tokens``, ``derived`` (how the split
+            was made), ``notes`` (remarks). The facts of a feature store fit as they are.
+        config: the resolved configuration as YAML.
+        versions: package -> version.
+    """
+
+    title: str
+    unseen: Sequence[TaskResult] = ()
+    seen: Sequence[str] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    losses: Sequence[tuple[int, float]] = ()
+    validation: Sequence[tuple[int, float]] = ()
+    mixture: Sequence[Mapping[str, Any]] = ()
+    leaks: Sequence[Mapping[str, Any]] = ()
+    allowed_leaks: bool = False
+    contact: Sequence[str] = ()
+    data_notes: Sequence[Mapping[str, Any]] = ()
+    config: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    kind: Kind = "train"
+
+
+def best_baseline(result: TaskResult) -> tuple[str, float] | None:
+    """Name and value of the strongest trivial method; the first one, if several tie."""
+    found = [(n, v) for n, raw in result.baselines.items() if (v := finite(raw)) is not None]
+    return max(found, key=lambda pair: pair[1]) if found else None
+
+
+def margin(result: TaskResult) -> float | None:
+    """How far the value is above the best trivial method."""
+    value, best = finite(result.value), best_baseline(result)
+    return None if value is None or best is None else value - best[1]
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """The mean; ``None`` for no values, or if one is missing (an average over fewer would
+    silently answer another question)."""
+    known = [v for v in values if v is not None]
+    return math.fsum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def macro(results: Sequence[TaskResult]) -> dict[str, float | None]:
+    """Averages over the tasks that have a value: the model's, and the best trivial method's."""
+    valued = [r for r in results if finite(r.value) is not None]
+    best = [b[1] if (b := best_baseline(r)) else None for r in valued]
+    return {"value": mean([finite(r.value) for r in valued]), "best_baseline": mean(best)}
+
+
+def baseline_names(results: Sequence[TaskResult]) -> list[str]:
+    """Every trivial method that any task was compared with, in a fixed order."""
+    met = list(dict.fromkeys(name for r in results for name in r.baselines))
+    usual = [name for name in ("majority", "random", "overlap") if name in met]
+    return usual + [name for name in met if name not in usual]
+
+
+def clean(value: Any) -> Any:
+    """``value`` as what JSON can hold: no NaN or infinity, no tuples, sets or NumPy numbers."""
+    if value is None or isinstance(value, (bool, str, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(k): clean(v) for k, v in value.items()}
+    if isinstance(value, AbstractSet):
+        return sorted((clean(v) for v in value), key=str)
+    if isinstance(value, Sequence):
+        return [clean(v) for v in value]
+    if hasattr(value, "tolist"):  # a NumPy number or array, or a tensor
+        return clean(value.tolist())
+    return str(value)
+
+
+def as_json(report: Report, examples: bool = True) -> dict[str, Any]:
+    """The report as plain JSON values. ``examples`` keeps each task's worked examples."""
+    unseen = {}
+    for result in report.unseen:
+        unseen[result.task] = dict(result.as_dict())
+        if examples:
+            unseen[result.task]["examples"] = result.examples
+    whole: dict[str, Any] = clean({
+        "unseen": unseen,
+        "macro": macro(report.unseen),
+        "seen": report.seen,
+        "skipped": report.skipped,
+        "seconds": report.seconds,
+        "losses": report.losses,
+        "validation": report.validation,
+        "mixture": report.mixture,
+        "leaks": report.leaks,
+        "allowed_leaks": report.allowed_leaks,
+        "data_notes": report.data_notes,
+        "versions": report.versions,
+        "config": report.config,
+    })
+    return whole
+
+
+def save_json(value: Any, path: Path) -> None:
+    """Writes ``value`` for people and programs; a NaN that slipped through is an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    # A lone surrogate (half an emoji in a broken row) has no UTF-8 form.
+    path.write_bytes(text.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def write_json(report: Report, path: Path, examples: bool = True) -> None:
+    """Writes :func:`as_json` to ``path``."""
+    save_json(as_json(report, examples), path)

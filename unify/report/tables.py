@@ -1,0 +1,197 @@
+"""Results for the terminal. The same tables read well in a file: no colour, never squeezed."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from .comparison import Comparison
+from .data import Report, baseline_names, best_baseline, macro, margin
+from .numbers import NONE, count, duration, finite, half_width, plural, points
+
+if TYPE_CHECKING:
+    from unify.evaluation import TaskResult
+
+FILE_WIDTHS = (100, 240)  # narrowest and widest page that a file gets
+
+
+def _table() -> Table:
+    return Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0),
+        header_style="bold",
+    )
+
+
+def _gain(result: TaskResult) -> Text:
+    """The margin; coloured only where the whole interval is on one side of the baseline."""
+    best, low, high = best_baseline(result), finite(result.low), finite(result.high)
+    style = ""
+    if best is not None and low is not None and high is not None:
+        style = "green" if low > best[1] else "red" if high < best[1] else ""
+    return Text(points(margin(result), sign=True), style)
+
+
+def results_table(report: Report) -> Table:
+    """One line per unseen task, in points."""
+    names = baseline_names(report.unseen)
+    table = _table()
+    table.add_column("task", overflow="fold", min_width=8, max_width=48)
+    table.add_column("type", overflow="ellipsis", no_wrap=True, min_width=6)
+    table.add_column("metric", overflow="fold", min_width=6)
+    for header in ("value", "±95%", "rows", *names, "margin"):
+        table.add_column(Text(header), justify="right", no_wrap=True)
+    for r in report.unseen:
+        best = best_baseline(r)
+        table.add_row(
+            # Text, not str: a name with brackets is no markup.
+            Text(r.task), Text(r.type), Text(r.metric), Text(points(r.value), "bold"),
+            half_width(r.low, r.high), count(r.rows),
+            *(
+                Text(points(r.baselines.get(n)), "" if best and n == best[0] else "dim")
+                for n in names
+            ),
+            _gain(r),
+        )
+    return table
+
+
+def macro_line(report: Report) -> str:
+    """The headline in one sentence."""
+    average = macro(report.unseen)
+    value, best = average["value"], average["best_baseline"]
+    if value is None:
+        return "Macro average: no unseen task has a value."
+    valued = sum(finite(r.value) is not None for r in report.unseen)
+    line = f"Macro average over {plural(valued, 'unseen task')}: {points(value)}"
+    if best is not None:
+        line += (
+            f" (best baseline per task {points(best)}, margin {points(value - best, sign=True)})"
+        )
+    missing = len(report.unseen) - valued
+    return line + (f"; {plural(missing, 'task')} without a value left out" if missing else "")
+
+
+def skipped_lines(report: Report) -> Text:
+    """The tasks without a result, each with the reason."""
+    lines = Text()
+    if report.skipped:
+        lines.append(f"Skipped: {plural(len(report.skipped), 'task')}", "bold")
+        for task, reason in report.skipped.items():
+            lines.append(f"\n  {task}: {' '.join(reason.split())}")
+    return lines
+
+
+def _leak_line(report: Report) -> Text | None:
+    if not report.leaks:
+        return None
+    text = f"{plural(len(report.leaks), 'leak')} between seen and unseen tasks"
+    tail = " allowed: these numbers are not zero-shot." if report.allowed_leaks else "."
+    return Text(text + tail, "bold red")
+
+
+def report_view(report: Report) -> Group:
+    """Everything that the terminal shows after a run."""
+    parts: list[RenderableType] = [Text(report.title, "bold")]
+    if report.unseen:
+        parts.append(Padding(results_table(report), (1, 0)))
+    parts.append(Text(macro_line(report)))
+    if (leaks := _leak_line(report)) is not None:
+        parts.append(leaks)
+    if report.skipped:
+        parts.append(skipped_lines(report))
+    parts.append(Text(f"Took {duration(report.seconds)}.", "dim"))
+    return Group(*parts)
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Tasks by runs, in points; the best run of a task stands bold with a star."""
+    table = _table()
+    runs, shared = comparison.runs, comparison.shared()
+    table.add_column("task", overflow="fold", min_width=8, max_width=48)
+    table.add_column("metric", overflow="fold", min_width=6)
+    for run in runs:
+        table.add_column(Text(run.label), justify="right", no_wrap=True)
+        table.add_column("±95%", no_wrap=True)
+    table.add_column("best baseline", justify="right", no_wrap=True)
+    for task in comparison.tasks():
+        found, best = comparison.results(task), comparison.best(task)
+        cells: list[Text] = []
+        for run in runs:
+            cell = run.cell(task)
+            if cell.value is None:
+                cells += [Text("refused", "dim"), Text("")]
+                continue
+            first = cell.value == best and len(found) > 1
+            cells.append(Text(points(cell.value), "bold" if first else ""))
+            cells.append(Text(half_width(cell.low, cell.high) + (" *" if first else "")))
+        metric = Text(found[0].metric if found else NONE)
+        table.add_row(Text(task), metric, *cells, points(comparison.baseline(task)))
+    table.add_section()
+    table.add_row(
+        f"macro, {plural(len(shared), 'shared task')}", "",
+        *(x for r in runs for x in (Text(points(comparison.macro(r)), "bold"), "")),
+        points(comparison.baseline_macro()),
+    )
+    table.add_row(
+        "macro, own tasks", "",
+        *(x for r in runs for x in (
+            points(comparison.own_macro(r)), f"of {comparison.own_count(r)}"
+        )),
+    )
+    return table
+
+
+def comparison_view(comparison: Comparison) -> Group:
+    """The comparison and what it leaves out."""
+    parts: list[RenderableType] = [
+        Text(comparison.title, "bold"), Padding(comparison_table(comparison), (1, 0)),
+    ]
+    times = "; ".join(f"{run.label} {duration(run.seconds)}" for run in comparison.runs)
+    if times:
+        parts.append(Text(f"Took: {times}.", "dim"))
+    refused = Text()
+    for task in comparison.tasks():
+        for run in comparison.runs:
+            cell = run.cell(task)
+            if cell.value is None:
+                refused.append(f"\n  {task} as {run.label}: {' '.join(cell.why.split())}")
+    if refused:
+        parts.append(Text("Refused or skipped:", "bold").append(refused))
+    uneven = [t for t in comparison.tasks() if comparison.uneven(t)]
+    if uneven:
+        parts.append(Text(f"Measured on different rows or metrics: {', '.join(uneven)}"))
+    return Group(*parts)
+
+
+def render(*parts: RenderableType, width: int | None = None) -> str:
+    """Plain text as it should stand in a file: as wide as the content needs, no colour."""
+    narrow, wide = FILE_WIDTHS
+    if width is None:
+        probe = Console(file=io.StringIO(), width=wide)
+        needed = [Measurement.get(probe, probe.options, part).maximum for part in parts]
+        width = min(wide, max([narrow, *needed]))
+    page = io.StringIO()
+    console = Console(
+        file=page, width=width, color_system=None, force_terminal=False, highlight=False,
+        emoji=False, legacy_windows=False,
+    )
+    for part in parts:
+        console.print(part)
+    return "\n".join(line.rstrip() for line in page.getvalue().splitlines()) + "\n"
+
+
+def show(what: Report | Comparison) -> None:
+    """Prints to standard output: coloured on a terminal, wide and plain in a file or a pipe."""
+    view = report_view(what) if isinstance(what, Report) else comparison_view(what)
+    if sys.stdout.isatty():
+        Console(highlight=False, emoji=False).print(view)
+    else:
+        sys.stdout.write(render(view))

@@ -1,0 +1,188 @@
+"""A training run: suite -> features -> learner -> evaluation on unseen tasks -> report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from formats.base import Format
+from formats.errors import ConfigError, RunError
+from tasks.suites import Suite
+from tasks.task import Task
+
+from . import backbones, build, runs
+from .backbones import Backbone
+from .callbacks import Curve, Randomness
+from .data import MixtureData, Preparation, TaskFeatures
+from .evaluation import Evaluation, TaskResult, evaluate_task
+from .progress import progress
+from .quiet import quiet
+from .report import Report, write
+from .suite_data import Ready, data_notes, features, leak_dict, load_suite
+
+
+def limits(suite: Suite, data: Mapping[str, Any]) -> dict[str, int | None]:
+    """Rows per task and split that a run reads."""
+    return {"train": suite.limit("train"), "validation": data["validation_rows"]}
+
+
+def answerable(
+    backbone: Backbone, format: Format, tasks: Sequence[Task], skipped: dict[str, str]
+) -> list[Task]:
+    """The tasks that the backbone can answer; the others go to ``skipped`` with the reason."""
+    kept = []
+    for task in tasks:
+        reason = backbone.refusal(task.type, format.name)
+        if reason is None:
+            kept.append(task)
+        else:
+            skipped[task.name] = reason
+    return kept
+
+
+def evaluate_suite(
+    backbone: Backbone, ready: Ready, format: Format, settings: Evaluation, on_bad_row: str
+) -> tuple[list[TaskResult], list[TaskFeatures]]:
+    """Every unseen task that format and backbone support, zero-shot."""
+    suite = ready.suite
+    tasks = answerable(backbone, format, ready.unseen, ready.skipped)
+    results: list[TaskResult] = []
+    prepared: list[TaskFeatures] = []
+    for task in tasks:
+        split = suite.eval_split(task.name)
+        common: dict[str, Any] = {"limit": suite.limit(split), "on_bad_row": on_bad_row}
+        found = features(
+            [task], format, backbone.coder, split, f"preparing {task.name}", **common
+        )
+        prepared += found
+        store = found[0].store
+        preparation = Preparation(format, backbone.coder, split, **common)
+        with progress(f"evaluating {task.name}", len(store)) as advance:
+            results.append(
+                evaluate_task(backbone, task, preparation, store, settings, advance)
+            )
+    return results, prepared
+
+
+def train(config: Mapping[str, Any], folder: Path) -> Report:
+    """Trains, evaluates, writes the run folder, and returns the report.
+
+    ``config`` is the plain train configuration. An unfinished ``folder`` with checkpoints is
+    resumed. Raises UnifyError.
+    """
+    import pytorch_lightning as pl
+
+    begun = time.perf_counter()
+    quiet()
+    if runs.finished(folder):
+        raise RunError(
+            "a finished run stands here", file=str(folder),
+            fix="give another name=…, or from=<run> to repeat it",
+        )
+    runs.write_config(folder, config)
+    torch.set_num_threads(config["trainer"]["threads"] or torch.get_num_threads())
+    pl.seed_everything(config["seed"], workers=True, verbose=False)
+
+    format = build.build_format(config["format"])
+    suite = build.build_suite(config["suite"])
+    if not suite.seen:
+        raise ConfigError("a suite without seen tasks", got=suite.name, fix="set suite.seen")
+    ready = load_suite(suite, format, allow_leaks=config["allow_leaks"])
+    backbone = start(config, ready, format)
+    ready.seen = answerable(backbone, format, ready.seen, ready.skipped)
+
+    data = config["data"]
+    common: dict[str, Any] = {
+        "train": True, "on_bad_row": config["on_bad_row"], "templates": data["templates"],
+    }
+    rows = limits(suite, data)
+    seen = features(
+        ready.seen, format, backbone.coder, "train", "preparing rows", limit=rows["train"],
+        **common,
+    )
+    held = features(
+        ready.seen, format, backbone.coder, "validation", "preparing validation rows",
+        limit=rows["validation"], **common,
+    )
+    sizes = {t.name: len(t.store) for t in seen}
+    kinds = {t.name: t.kind for t in ready.seen}
+    rates = build.build_rates(data, sizes, kinds)
+    module = MixtureData(
+        seen, rates, backbone.layout, format.name, validation=held,
+        batch_size=data["batch_size"], parts=data["accumulate"], bucket=data["bucket"],
+        seed=config["seed"], stage=build.build_stage(data, rates, kinds, config["trainer"]),
+    )
+    learner = build.build_learner(config["learner"], backbone)
+    curve = Curve()
+    trainer = build.build_trainer(
+        config["trainer"], folder, build.build_loggers(config["logger"], folder),
+        [curve, Randomness()], data["accumulate"],
+    )
+    last = folder / "checkpoints" / "last.ckpt"
+    trainer.fit(
+        learner, datamodule=module, ckpt_path=str(last) if last.exists() else None,
+        weights_only=True,
+    )
+    backbones.save(backbone, folder / runs.MODEL)
+
+    settings = build.build_evaluation(
+        config["evaluation"], config["seed"], config["report"]["examples"],
+        folder / "predictions" if config["report"]["examples"] else None,
+    )
+    results, prepared = evaluate_suite(backbone, ready, format, settings, config["on_bad_row"])
+    report = Report(
+        title=f"{suite.name} as {format.name}",
+        unseen=results,
+        seen=[t.name for t in ready.seen],
+        skipped=dict(ready.skipped),
+        seconds=time.perf_counter() - begun,
+        losses=curve.losses,
+        validation=curve.validation,
+        mixture=mixture_table(seen, rates),
+        leaks=[leak_dict(leak) for leak in ready.leaks],
+        allowed_leaks=bool(config["allow_leaks"]),
+        contact=[],
+        data_notes=data_notes(
+            {"train": seen, "validation": held, "test": prepared}, [*ready.seen, *ready.unseen]
+        ),
+        config=(folder / runs.CONFIG).read_text(encoding="utf-8"),
+        versions=runs.versions(),
+        kind="train",
+    )
+    write(report, folder, examples=config["report"]["examples"])
+    runs.write_facts(
+        folder, seconds=report.seconds, tokens=curve.tokens, seed=config["seed"],
+        parameters=sum(p.numel() for p in backbone.parameters()),
+        data={t.name: t.fingerprint() for t in (*ready.seen, *ready.unseen)},
+        versions=runs.versions(),
+    )
+    return report
+
+
+def start(config: Mapping[str, Any], ready: Ready, format: Format) -> Backbone:
+    """The backbone that training starts from: a run's (``init``), or the ``model`` section's."""
+    if config.get("init"):
+        backbone, trained, _, folder = runs.load_run(config["init"])
+        if trained.name != format.name:
+            raise ConfigError(
+                "init was trained in another format", got=trained.name, expected=format.name,
+                fix=f"format={trained.name}", run=str(folder),
+            )
+        return backbone  # type: ignore[no-any-return]
+    return build.build_backbone(config["model"], format, ready.suite)
+
+
+def mixture_table(seen: Sequence[TaskFeatures], rates: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Per task its rate, the share of its rows among all, and their mean length in tokens."""
+    total = sum(len(t.store) for t in seen)
+    return [
+        {
+            "task": t.name, "rate": rates[t.name], "fraction": len(t.store) / total,
+            "rows": len(t.store), "mean_length": float(t.store.column("length").mean()),
+        }
+        for t in seen
+    ]
