@@ -144,7 +144,8 @@ class Format:
             raise UnsupportedCell(
                 f"{type(example).__name__} cannot be asked as {self.name}: "
                 f"{self.refusal(type(example))}",
-                row=example.id, fix="use a format that supports it; `unify tasks show` lists them",
+                row=example.id,
+                fix="use a format that supports it; `unify tasks show` lists them",
             )
         return cell
 

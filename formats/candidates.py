@@ -53,6 +53,4 @@ def is_candidate(text: str, start: int, end: int, max_words: int) -> bool:
     """Whether ``text[start:end]`` is among :func:`candidates`."""
     found = words(text)
     starts = [i for i, (s, _) in enumerate(found) if s == start]
-    return bool(starts) and any(
-        e == end for _, e in found[starts[0] : starts[0] + max_words]
-    )
+    return bool(starts) and any(e == end for _, e in found[starts[0] : starts[0] + max_words])

@@ -119,9 +119,7 @@ def _pair(rows: Sequence[StoredRow], layout: Layout, format: str) -> Batch:
     at = torch.arange(width)[None, :]
     begin = torch.tensor(second)[:, None] if n else torch.zeros(0, 1, dtype=torch.long)
     types = ((at >= begin) & mask.bool()).long() * layout.second_type
-    batch = Batch(
-        ids, mask, types, torch.tensor(row_of), torch.tensor(variant_of), float(n), rows
-    )
+    batch = Batch(ids, mask, types, torch.tensor(row_of), torch.tensor(variant_of), float(n), rows)
     if format == "entail":
         batch.gold = torch.from_numpy(
             np.concatenate([r.gold for r in rows]) if rows else np.zeros(0, np.float32)
@@ -164,7 +162,10 @@ def _chosen(row: StoredRow, score: bool) -> list[tuple[int, np.ndarray]]:
 
 
 def _generate(rows: Sequence[StoredRow], layout: Layout, score: bool) -> Batch:
-    before, after = np.array(layout.single_before, np.int32), np.array(layout.single_after, np.int32)
+    before, after = (
+        np.array(layout.single_before, np.int32),
+        np.array(layout.single_after, np.int32),
+    )
     parts: list[np.ndarray] = []
     targets: list[np.ndarray] = []
     row_of: list[int] = []
@@ -193,9 +194,13 @@ def _generate(rows: Sequence[StoredRow], layout: Layout, score: bool) -> Batch:
     ids = _pad(parts, layout.pad, left=left)
     target = _pad(targets, -100, left=left)
     batch = Batch(
-        ids, _mask(parts, ids.shape[1], left=left), torch.zeros_like(ids),
-        torch.tensor(row_of, dtype=torch.long), torch.tensor(variant_of, dtype=torch.long),
-        float((target != -100).sum()), rows,
+        ids,
+        _mask(parts, ids.shape[1], left=left),
+        torch.zeros_like(ids),
+        torch.tensor(row_of, dtype=torch.long),
+        torch.tensor(variant_of, dtype=torch.long),
+        float((target != -100).sum()),
+        rows,
     )
     batch.target = target
     if layout.kind == "seq2seq":
@@ -208,7 +213,10 @@ def sources(rows: Sequence[StoredRow], layout: Layout) -> tuple[Tensor, Tensor]:
 
     Causal sources are padded on the left, so that every row continues at the same position.
     """
-    before, after = np.array(layout.single_before, np.int32), np.array(layout.single_after, np.int32)
+    before, after = (
+        np.array(layout.single_before, np.int32),
+        np.array(layout.single_after, np.int32),
+    )
     tail = after if layout.kind == "seq2seq" else after[:0]
     parts = [np.concatenate([before, r.shared, tail]) for r in rows]
     left = layout.kind == "causal"

@@ -45,7 +45,15 @@ def _hypothesis(ask: Ask, name: str, word: str) -> str:
 
 def _per_option(ask: Ask, names: Sequence[str], gold: set[int] | None) -> Iterator[EntailInstance]:
     premise = ask.text("premise")
-    for i, (name, word) in enumerate(zip(names, option_words(ask.example), strict=True)):
+    words = option_words(ask.example)
+    kept = set(range(len(words)))
+    if ask.sample and gold is not None:
+        rng = random.Random(f"options/{ask.example.id}")
+        wrong = sorted(kept - gold)
+        kept = gold | set(rng.sample(wrong, min(len(wrong), ask.settings.negatives)))
+    for i, (name, word) in enumerate(zip(names, words, strict=True)):
+        if i not in kept:
+            continue
         yes = None if gold is None else float(i in gold)
         yield EntailInstance(premise, _hypothesis(ask, name, word), yes)
 
@@ -130,9 +138,7 @@ def _encode_answer(ask: Ask) -> Iterator[EntailInstance]:
 def _decode_answer(ask: Ask, raws: list[Raw]) -> Answer:
     e = ask.example
     spans = candidates(e.passage, ask.settings.max_words)
-    scored = [
-        ScoredSpan(s[0], s[1], v) for s, v in zip(spans, _log_odds(raws), strict=True)
-    ]
+    scored = [ScoredSpan(s[0], s[1], v) for s, v in zip(spans, _log_odds(raws), strict=True)]
     kept = choose(scored, several=e.several, empty=e.unanswerable)
     if not kept and not e.unanswerable:
         return None
@@ -188,12 +194,12 @@ def _holds_spans(ask: Ask) -> str | None:
 class Entail(Format):
     """Yes or no. TextGeneration is refused.
 
-    ``max_words`` bounds candidate spans (words). ``negatives`` is how many wrong candidates a
-    training group keeps, per question or entity type.
+    ``max_words`` bounds candidate spans (words). ``negatives`` is how many wrong options or
+    candidates a training group keeps, per question or entity type (EFL, Wang et al. 2021).
     """
 
     max_words: int = 8
-    negatives: int = 8
+    negatives: int = 3
 
     name: ClassVar[str] = "entail"
     cells: ClassVar = {
@@ -210,6 +216,7 @@ class Entail(Format):
     def __post_init__(self) -> None:
         if self.max_words < 1 or self.negatives < 1:
             raise ConfigError(
-                "entail bounds below one", got=(self.max_words, self.negatives),
+                "entail bounds below one",
+                got=(self.max_words, self.negatives),
                 expected="max_words >= 1 and negatives >= 1",
             )

@@ -85,8 +85,11 @@ class UnknownName(UnifyError):
 
     def __init__(self, noun: str, name: str, known: Iterable[str], **where: object) -> None:
         super().__init__(
-            f"unknown {noun} {name!r}", got=None, expected=None,
-            fix=did_you_mean(name, known, noun), **where,
+            f"unknown {noun} {name!r}",
+            got=None,
+            expected=None,
+            fix=did_you_mean(name, known, noun),
+            **where,
         )
 
 

@@ -66,7 +66,9 @@ class LabelSpace:
             bad = [i for i in items if not isinstance(i, str) or not i.strip()]
             if bad:
                 raise RowError(
-                    f"blank label {what}", got=bad, field="labels",
+                    f"blank label {what}",
+                    got=bad,
+                    field="labels",
                     expected="texts with at least one visible character",
                 )
             for item in items:
@@ -74,8 +76,11 @@ class LabelSpace:
             if len(set(items)) != len(items):
                 twice = sorted({i for i in items if items.count(i) > 1})
                 raise RowError(
-                    f"label {what} that occur twice", got=twice, field="labels",
-                    expected="each once", fix="merge the labels, or word them apart",
+                    f"label {what} that occur twice",
+                    got=twice,
+                    field="labels",
+                    expected="each once",
+                    fix="merge the labels, or word them apart",
                 )
         if len(self.words) != len(self.names):
             raise RowError(
@@ -119,20 +124,27 @@ class TypeSpace(LabelSpace):
 def _need_text(value: object, name: str) -> None:
     if not isinstance(value, str):
         raise RowError(
-            f"{name} is not a text", got=repr(value), expected="a string", field=name,
+            f"{name} is not a text",
+            got=repr(value),
+            expected="a string",
+            field=name,
             fix="map the field to a text column",
         )
     if not value.strip():
         raise RowError(
-            f"{name} is empty", got=value, expected="a text with at least one visible character",
-            field=name, fix="repair the row, or load with on_bad_row=skip",
+            f"{name} is empty",
+            got=value,
+            expected="a text with at least one visible character",
+            field=name,
+            fix="repair the row, or load with on_bad_row=skip",
         )
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise RowError(
             f"{name} holds a lone surrogate, which no encoding can write",
-            got=ascii(value[max(0, error.start - 20) : error.end + 20]), field=name,
+            got=ascii(value[max(0, error.start - 20) : error.end + 20]),
+            field=name,
             fix="read the file with its true encoding",
         ) from None
 
@@ -145,8 +157,10 @@ def _optional_text(value: object, name: str) -> None:
 def _inside(span: Span, text: str, name: str) -> None:
     if span.end > len(text):
         raise RowError(
-            "a span outside its text", got=(span.start, span.end),
-            expected=f"offsets within 0..{len(text)}", field=name,
+            "a span outside its text",
+            got=(span.start, span.end),
+            expected=f"offsets within 0..{len(text)}",
+            field=name,
             fix="count characters, not bytes or tokens",
         )
 
@@ -203,16 +217,21 @@ class MultipleChoice:
         _optional_text(self.context, "context")
         if len(self.options) < 2:
             raise RowError(
-                "an option list of fewer than two", got=list(self.options),
-                expected="at least two options", field="options",
+                "an option list of fewer than two",
+                got=list(self.options),
+                expected="at least two options",
+                field="options",
                 fix="a question with one option asks nothing: drop the row",
             )
         for option in self.options:
             _need_text(option, "options")
         if len(set(self.options)) != len(self.options):
             raise RowError(
-                "options that occur twice", got=list(self.options), expected="each once",
-                field="options", fix="drop the row: two equal options are no choice",
+                "options that occur twice",
+                got=list(self.options),
+                expected="each once",
+                field="options",
+                fix="drop the row: two equal options are no choice",
             )
         if self.gold is not None and (
             isinstance(self.gold, bool)
@@ -220,8 +239,10 @@ class MultipleChoice:
             or not 0 <= self.gold < len(self.options)
         ):
             raise RowError(
-                "the answer is not the index of an option", got=self.gold,
-                expected=f"an integer in 0..{len(self.options) - 1}", field="answer",
+                "the answer is not the index of an option",
+                got=self.gold,
+                expected=f"an integer in 0..{len(self.options) - 1}",
+                field="answer",
             )
 
 
@@ -246,27 +267,34 @@ class QuestionAnswering:
         _need_text(self.passage, "passage")
         if self.gold is not None and not self.gold:
             raise RowError(
-                "no alternative answer", got=self.gold, field="answers",
+                "no alternative answer",
+                got=self.gold,
+                field="answers",
                 expected="at least one alternative; the empty set means unanswerable",
             )
         for alternative in self.gold or ():
             if not alternative and not self.unanswerable:
                 raise RowError(
                     "a question without an answer, in a task whose questions all have one",
-                    got=[], expected="at least one span", field="answers",
+                    got=[],
+                    expected="at least one span",
+                    field="answers",
                     fix="declare unanswerable: true in the task",
                 )
             if len(alternative) > 1 and not self.several:
                 raise RowError(
                     "an answer of several spans, in a task whose answers are one span",
-                    got=sorted(alternative), field="answers",
+                    got=sorted(alternative),
+                    field="answers",
                     fix="declare several: true in the task",
                 )
             for span in alternative:
                 _inside(span, self.passage, "answers")
                 if not span.of(self.passage).strip():
                     raise RowError(
-                        "an answer of white space", got=span, field="answers",
+                        "an answer of white space",
+                        got=span,
+                        field="answers",
                         expected="a span with at least one visible character",
                     )
 
@@ -297,7 +325,9 @@ class TokenClassification:
             self.types.index(span.type)
             if not span.of(self.text).strip():
                 raise RowError(
-                    "an entity of white space", got=span, field="spans",
+                    "an entity of white space",
+                    got=span,
+                    field="spans",
                     expected="a span with at least one visible character",
                 )
 
@@ -345,19 +375,25 @@ class Regression:
         width = self.high - self.low
         if not (math.isfinite(width) and self.low < self.high):
             raise RowError(
-                "an empty or endless scale", got=(self.low, self.high), field="scale",
+                "an empty or endless scale",
+                got=(self.low, self.high),
+                field="scale",
                 expected="low < high, both finite",
             )
         if not 0 < self.quantum <= width:
             raise RowError(
-                "a quantum outside the scale", got=self.quantum, field="quantum",
+                "a quantum outside the scale",
+                got=self.quantum,
+                field="quantum",
                 expected=f"above 0 and at most {width:g}, the width of the scale",
             )
         if width / self.quantum > MOST_POINTS or self.quantum < _FINEST * max(
             abs(self.low), abs(self.high)
         ):
             raise RowError(
-                "a quantum too fine for its scale", got=self.quantum, field="quantum",
+                "a quantum too fine for its scale",
+                got=self.quantum,
+                field="quantum",
                 expected=f"at most {MOST_POINTS} points on the scale, clear of rounding errors",
                 fix="choose a coarser quantum: the grid on which the number is written",
             )
@@ -365,13 +401,17 @@ class Regression:
             return
         if isinstance(self.gold, bool) or not isinstance(self.gold, (int, float)):
             raise RowError(
-                "the value is not a number", got=self.gold, expected="a float or an integer",
+                "the value is not a number",
+                got=self.gold,
+                expected="a float or an integer",
                 field="value",
             )
         if not self.low <= self.gold <= self.high:
             raise RowError(
-                "a value outside the scale", got=self.gold,
-                expected=f"within {self.low:g}..{self.high:g}", field="value",
+                "a value outside the scale",
+                got=self.gold,
+                expected=f"within {self.low:g}..{self.high:g}",
+                field="value",
             )
 
     @cached_property
@@ -411,7 +451,9 @@ class TextGeneration:
         _need_text(self.source, "source")
         if self.gold is not None and not self.gold:
             raise RowError(
-                "no reference", got="()", field="targets",
+                "no reference",
+                got="()",
+                field="targets",
                 expected="at least one reference; None for an unlabelled row",
             )
         for reference in self.gold or ():

@@ -25,9 +25,7 @@ from .examples import (
 from .instances import ExtractInstance, Raw, ScoredSpan, Scores, Spans
 from .templates import Rendered
 
-NO_SPANS = (
-    "its answer is free text, which need not stand in any passage; use generate"
-)
+NO_SPANS = "its answer is free text, which need not stand in any passage; use generate"
 
 
 def _listed(ask: Ask) -> tuple[Rendered, tuple[Span, ...]]:
@@ -44,9 +42,7 @@ def _listed(ask: Ask) -> tuple[Rendered, tuple[Span, ...]]:
     return passage, tuple(Span(m.start, m.end) for m in marks)
 
 
-def _occurrences(
-    passage: str, chosen: Iterable[Span], listed: Iterable[Span]
-) -> tuple[Span, ...]:
+def _occurrences(passage: str, chosen: Iterable[Span], listed: Iterable[Span]) -> tuple[Span, ...]:
     """``chosen``, and where else their texts stand as whole words, outside the listed options."""
     taken = bytearray(len(passage))
     for span in listed:
@@ -120,7 +116,8 @@ def _shift(ask: Ask, rendered: Rendered, field: str) -> int:
     if not marks:
         raise TemplateError(
             f"an extract passage that does not hold the {field} as it is",
-            got=ask.variant.parts["passage"].source, expected="{{ " + field + " }} without filters",
+            got=ask.variant.parts["passage"].source,
+            expected="{{ " + field + " }} without filters",
         )
     return marks[0].start
 

@@ -85,7 +85,9 @@ def cut_middle(ids: list[int], room: int) -> list[int]:
     return ids[:head] + ids[len(ids) - (room - head) :]
 
 
-def featurize(groups: Iterable[Group], coder: Coder, *, train: bool = False) -> Iterator[FeatureRow]:
+def featurize(
+    groups: Iterable[Group], coder: Coder, *, train: bool = False
+) -> Iterator[FeatureRow]:
     """Feature rows of ``groups``, in order; all texts are tokenized in three batched calls.
 
     ``train=True`` leaves out what only scoring needs (the options that are not the target).
@@ -128,8 +130,10 @@ def _generate(
             if len(variant) + len(end) > layout.max_target:
                 if closed:
                     raise RowError(
-                        "an option longer than the model can score", row=row,
-                        got=f"{len(variant)} tokens", field="options",
+                        "an option longer than the model can score",
+                        row=row,
+                        got=f"{len(variant)} tokens",
+                        field="options",
                         expected=f"at most {layout.max_target - len(end)} tokens",
                         fix="raise model.max_target, or drop the row",
                     )
@@ -139,31 +143,42 @@ def _generate(
         # What is written freely may be as long as max_target, however short its gold is.
         known = closed or train
         longest = max(map(len, variants), default=0) if known else layout.max_target
-        if layout.kind == "seq2seq":
-            room = layout.single_room
-        else:
-            room = layout.single_room - longest
+        # A seq2seq target has the decoder to itself.
+        room = layout.single_room - (0 if layout.kind == "seq2seq" else longest)
         if room < 8:
             raise RowError(
-                "the target leaves no room for the source", row=row, field="target",
+                "the target leaves no room for the source",
+                row=row,
+                field="target",
                 got=f"{longest} target tokens in a window of {layout.window}",
-                expected="at least 8 tokens of source", fix="use a longer window",
+                expected="at least 8 tokens of source",
+                fix="use a longer window",
             )
         kept = cut_middle(source, room)
         cut += len(source) - len(kept)
         frame = len(layout.single_before) + len(layout.single_after)
         length = len(kept) + frame + max((len(v) for v in variants), default=0)
         yield FeatureRow(
-            row, n, 0, kept, [], variants,
-            [float(t == instance.target) if instance.target is not None else math.nan for t in texts],
-            [], [], len(texts) if closed and not train else 0,
-            length, sum(map(len, variants)) + len(kept), cut,
+            row,
+            n,
+            0,
+            kept,
+            [],
+            variants,
+            [
+                float(t == instance.target) if instance.target is not None else math.nan
+                for t in texts
+            ],
+            [],
+            [],
+            len(texts) if closed and not train else 0,
+            length,
+            sum(map(len, variants)) + len(kept),
+            cut,
         )
 
 
-def _entail(
-    listed: list[tuple[int, list[EntailInstance]]], coder: Coder
-) -> Iterator[FeatureRow]:
+def _entail(listed: list[tuple[int, list[EntailInstance]]], coder: Coder) -> Iterator[FeatureRow]:
     runs: list[tuple[int, int, list[EntailInstance]]] = []
     for row, instances in listed:
         for at in range(0, len(instances), MOST_VARIANTS):
@@ -188,8 +203,19 @@ def _entail(
         size = sum(map(len, variants)) + len(run) * (len(kept) + frame)
         gold = [math.nan if i.gold is None else i.gold for i in run]
         yield FeatureRow(
-            row, first, 0, kept, [], variants, gold, [], [], 0,
-            len(kept) + longest + frame, size, cut,
+            row,
+            first,
+            0,
+            kept,
+            [],
+            variants,
+            gold,
+            [],
+            [],
+            0,
+            len(kept) + longest + frame,
+            size,
+            cut,
         )
 
 
@@ -203,9 +229,7 @@ def _tokens(starts: list[int], ends: list[int], start: int, end: int) -> tuple[i
     return (first, last) if first <= last < len(starts) and first < len(starts) else None
 
 
-def _extract(
-    listed: list[tuple[int, list[ExtractInstance]]], coder: Coder
-) -> Iterator[FeatureRow]:
+def _extract(listed: list[tuple[int, list[ExtractInstance]]], coder: Coder) -> Iterator[FeatureRow]:
     runs: list[tuple[int, int, list[ExtractInstance]]] = []
     for row, instances in listed:
         first = 0
@@ -247,11 +271,16 @@ def _extract(
                 return [x for v, s, e, *more in kept for x in (v, s - a, e - a, *more)]
 
             yield FeatureRow(
-                row, first, w, passage[at:stop],
+                row,
+                first,
+                w,
+                passage[at:stop],
                 places[2 * at : 2 * stop],
                 variants,
                 [1.0 if labelled else math.nan] * len(run),
-                inside(marked), inside(listed_spans), len(run[0].candidates),
+                inside(marked),
+                inside(listed_spans),
+                len(run[0].candidates),
                 stop - at + longest + frame,
                 sum(map(len, variants)) + len(run) * (stop - at + frame),
                 cut if w == 0 else 0,

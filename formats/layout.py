@@ -71,6 +71,7 @@ def probe_layout(tokenizer: Any, kind: Kind, window: int, **more: Any) -> Layout
     No list of model names is needed: whatever the post-processor puts around two known texts is
     the frame.
     """
+
     def ids(text: str) -> list[int]:
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
@@ -80,7 +81,8 @@ def probe_layout(tokenizer: Any, kind: Kind, window: int, **more: Any) -> Layout
                 return i
         raise ConfigError(
             "a tokenizer whose frame around a pair of texts cannot be read",
-            got=type(tokenizer).__name__, expected="the texts' own tokens within the pair",
+            got=type(tokenizer).__name__,
+            expected="the texts' own tokens within the pair",
         )
 
     a, b = ids("a"), ids("b")
@@ -127,7 +129,8 @@ class Coder:
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         if backend is None:
             raise ConfigError(
-                "a tokenizer without offsets", got=type(self.tokenizer).__name__,
+                "a tokenizer without offsets",
+                got=type(self.tokenizer).__name__,
                 expected="a fast tokenizer (tokenizer.json)",
             )
         import copy

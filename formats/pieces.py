@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import count, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,7 +74,7 @@ class Coded(NamedTuple):
     def split(self, flat: Sequence[int], width: int = 1) -> list[list[int]]:
         """``flat``, ``width`` values per token, as one list per text."""
         ends = (self.ends * width).tolist()
-        return [list(flat[a:b]) for a, b in zip(ends, ends[1:], strict=False)]
+        return [list(flat[a:b]) for a, b in pairwise(ends)]
 
 
 class _Places(dict[str, int]):

@@ -1,4 +1,4 @@
-"""Feature rows on disk: one Arrow file per task, memory-mapped, read by number without Python lists.
+"""Feature rows on disk: one Arrow file per task, memory-mapped, read by number.
 
 Rows are appended in record batches of :data:`BATCH`; reading row ``i`` slices NumPy views of the
 mapped file, so that memory stays flat however many rows there are.
@@ -50,14 +50,17 @@ class StoredRow(NamedTuple):
 
 def in_memory(row: FeatureRow) -> StoredRow:
     """A feature row as it would be read back, without a file."""
-    return StoredRow(
-        *(getattr(row, n) for n in _SCALARS),
-        np.array(row.shared, np.int32), np.array(row.offsets, np.int32),
-        np.array([x for v in row.variants for x in v], np.int32),
-        np.array([len(v) for v in row.variants], np.int32),
-        np.array(row.spans, np.int32), np.array(row.closed, np.int32),
-        np.array(row.gold, np.float32),
-    )
+    lists: Any = [
+        [x for v in row.variants for x in v]
+        if name == "variants"
+        else [len(v) for v in row.variants]
+        if name == "widths"
+        else getattr(row, name)
+        for name in _LISTS
+    ]
+    values: Any = [getattr(row, n) for n in _SCALARS]
+    values += [np.array(v, np.int32) for v in lists]
+    return StoredRow._make([*values, np.array(row.gold, np.float32)])
 
 
 def _schema() -> Any:
@@ -121,8 +124,12 @@ def write(path: Path, rows: Iterable[FeatureRow], facts: dict[str, Any] | None =
             if pending:
                 writer.write_batch(_batch(pending, schema))
         counts = {
-            "version": VERSION, "features": features, "tokens": size, "longest": longest,
-            "cut_tokens": cut, "cut_rows": cut_rows,
+            "version": VERSION,
+            "features": features,
+            "tokens": size,
+            "longest": longest,
+            "cut_tokens": cut,
+            "cut_rows": cut_rows,
         }
         note = beside.with_suffix(".json")
         note.write_text(json.dumps({**(facts or {}), **counts}, ensure_ascii=False, indent=1))
@@ -150,7 +157,9 @@ class FeatureStore:
             self._reader = pa.ipc.open_file(pa.memory_map(str(path)))
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowInvalid) as error:
             raise DataError(
-                "a feature file that cannot be read", file=str(path), got=error,
+                "a feature file that cannot be read",
+                file=str(path),
+                got=error,
                 fix="delete it: it is a cache and will be made again",
             ) from None
         self._views: dict[int, tuple[list[np.ndarray], list[tuple[np.ndarray, np.ndarray]]]] = {}
@@ -181,10 +190,9 @@ class FeatureStore:
             raise IndexError(i)
         scalars, lists = self._view(i // BATCH)
         j = i % BATCH
-        return StoredRow(
-            *(int(s[j]) for s in scalars),
-            *(values[ends[j] : ends[j + 1]] for ends, values in lists),
-        )
+        row: list[Any] = [int(s[j]) for s in scalars]
+        row += [values[ends[j] : ends[j + 1]] for ends, values in lists]
+        return StoredRow._make(row)
 
     def column(self, name: str) -> np.ndarray:
         """A scalar column over all rows, ``[rows]``."""

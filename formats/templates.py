@@ -120,8 +120,10 @@ def _compile(source: str) -> Any:
         return _environment().from_string(source)
     except Exception as error:  # a syntax error, or whatever its compiled form stumbles over
         raise TemplateError(
-            f"a template that does not compile: {error}", got=source,
-            expected="Jinja2", line=getattr(error, "lineno", None),
+            f"a template that does not compile: {error}",
+            got=source,
+            expected="Jinja2",
+            line=getattr(error, "lineno", None),
         ) from None
 
 

@@ -72,7 +72,9 @@ def _index(answer: Any, options: tuple[str, ...], keys: Any, answer_as: str | No
         return found
     except (TypeError, ValueError):
         raise RowError(
-            "the answer names no option", got=answer, field="answer",
+            "the answer names no option",
+            got=answer,
+            field="answer",
             expected=f"one of {list(keys or options)}",
             fix="declare answer_as: index, number, letter or text",
         ) from None
@@ -100,7 +102,9 @@ def _answer_span(passage: str, text: str, start: int | None) -> Span:
         return Span(found, found + len(text))
     raise RowError(
         f"an answer that does not stand at its place, and stands {times} times in the passage",
-        got=(text, start), expected="passage[start:start + len(text)] == text", field="answers",
+        got=(text, start),
+        expected="passage[start:start + len(text)] == text",
+        field="answers",
         fix="repair the row, or load with on_bad_row=skip",
     )
 

@@ -64,8 +64,10 @@ def _all(files: tuple[tuple[Path, int], ...]) -> dict[str, Declaration]:
         for name, raw in read(path).items():
             if name in found:
                 raise DeclarationError(
-                    f"two tasks of the name {name!r}", task=name,
-                    file=f"{found[name].file} and {path}", fix="rename one of them",
+                    f"two tasks of the name {name!r}",
+                    task=name,
+                    file=f"{found[name].file} and {path}",
+                    fix="rename one of them",
                 )
             found[name] = Declaration(name, raw, path)
     return found

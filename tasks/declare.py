@@ -52,7 +52,8 @@ def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DeclarationError(
-            f"a declaration that cannot be read: {error.strerror}", file=str(path),
+            f"a declaration that cannot be read: {error.strerror}",
+            file=str(path),
             field="base" if seen else None,
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -94,7 +95,9 @@ def _need(raw: Mapping[str, Any], key: str, kind: type, what: str) -> Any:
     if not isinstance(value, kind) or not value:
         raise DeclarationError(
             f"{key} is missing" if value is None else f"{key} is not {what}",
-            got=value, expected=what, field=key,
+            got=value,
+            expected=what,
+            field=key,
         )
     return value
 
@@ -104,7 +107,9 @@ def _source(raw: Mapping[str, Any], folder: Path) -> Source:
     homes = [k for k in ("data", "path", "hub", "generator", "python") if k in source]
     if len(homes) != 1:
         raise DeclarationError(
-            "a source has one home", got=sorted(source), field="source",
+            "a source has one home",
+            got=sorted(source),
+            field="source",
             expected="one of data, path, hub, generator, python",
         )
     home = homes[0]
@@ -131,7 +136,9 @@ def _files(raw: Mapping[str, Any], root: str, data: bool, splits: Any, folder: P
     if isinstance(format, dict):
         if len(format) != 1:
             raise DeclarationError(
-                "a format has one reader", got=format, expected="{reader: {option: value}}",
+                "a format has one reader",
+                got=format,
+                expected="{reader: {option: value}}",
                 field="format",
             )
         ((name, options),) = format.items()
@@ -164,7 +171,9 @@ def _space(raw: Mapping[str, Any], key: str, make: type) -> Any:
             error.what, got=error.got, expected=error.expected, fix=error.fix, field=key
         ) from None
     raise DeclarationError(
-        f"{key} are neither a list nor a mapping", got=value, field=key,
+        f"{key} are neither a list nor a mapping",
+        got=value,
+        field=key,
         expected="[name, …] or {name as in the data: words for the model}",
     )
 
@@ -194,7 +203,9 @@ def _derive(raw: Mapping[str, Any], published: tuple[str, ...]) -> Derive | None
     parts = given.get("parts")
     if not isinstance(parts, dict) or abs(sum(parts.values()) - 1) > 1e-9:
         raise DeclarationError(
-            "parts that do not make the whole", got=parts, field="derive.parts",
+            "parts that do not make the whole",
+            got=parts,
+            field="derive.parts",
             expected="{split: fraction} with fractions that sum to 1",
         )
     return Derive(given["from"], dict(parts), int(given.get("seed", 0)), given.get("group"))
@@ -265,4 +276,3 @@ def _build(name: str, raw: Mapping[str, Any], file: Path) -> Task:
         verified=not raw.get("unverified", False),
         declaration=dict(raw),
     )
-

@@ -19,7 +19,8 @@ def resolve(path: str) -> Any:
         found = import_module(module)
     except ImportError as error:
         raise DeclarationError(
-            f"{module!r} cannot be imported: {error}", got=path,
+            f"{module!r} cannot be imported: {error}",
+            got=path,
             fix="install it, or correct the dotted path",
         ) from error
     if not hasattr(found, name):

@@ -100,7 +100,9 @@ def check_declared(kind: str, declared: Mapping[str, Any]) -> None:
             isinstance(spec, list) and all(isinstance(s, str) for s in spec)
         ):
             raise DeclarationError(
-                f"field {name!r} is mapped to no column", got=spec, field="fields",
+                f"field {name!r} is mapped to no column",
+                got=spec,
+                field="fields",
                 expected="a column, a {pattern}, or a list of columns",
             )
 
@@ -112,7 +114,10 @@ def as_list(value: Any, separator: str | None, field: str) -> list[Any]:
     if isinstance(value, str):
         if separator is None:
             raise RowError(
-                f"{field} is one text", got=value, expected="a list", field=field,
+                f"{field} is one text",
+                got=value,
+                expected="a list",
+                field=field,
                 fix="declare the separator that parts its items",
             )
         return [part.strip() for part in value.split(separator) if part.strip()]

@@ -26,10 +26,10 @@ _OFFSET, _ORDER, _ROWS = 1, 2, 3
 @dataclass(frozen=True)
 class Sampler:
     """Attributes:
-        sizes: rows per task.
-        rates: share of the draws per task; scaled to sum to 1.
-        seed: any integer in 0 .. 2**63 - 1.
-        block: draws per block, on average.
+    sizes: rows per task.
+    rates: share of the draws per task; scaled to sum to 1.
+    seed: any integer in 0 .. 2**63 - 1.
+    block: draws per block, on average.
     """
 
     sizes: tuple[int, ...]
@@ -40,12 +40,14 @@ class Sampler:
     def __post_init__(self) -> None:
         if not self.sizes or len(self.sizes) != len(self.rates):
             raise ConfigError(
-                "sizes and rates differ in number", got=(len(self.sizes), len(self.rates)),
+                "sizes and rates differ in number",
+                got=(len(self.sizes), len(self.rates)),
                 expected="one rate per task, and at least one task",
             )
         if min(self.sizes) < 1 or not min(self.rates) > 0 or self.block < 1 or self.seed < 0:
             raise ConfigError(
-                "an impossible mixture", got=(self.sizes, self.rates, self.block, self.seed),
+                "an impossible mixture",
+                got=(self.sizes, self.rates, self.block, self.seed),
                 expected="sizes >= 1, rates > 0, block >= 1 and seed >= 0",
             )
 

@@ -100,7 +100,9 @@ def _converted(rows: Callable[[], Iterator[Mapping[str, Any]]], key: Any, place:
     try:
         with _quiet():
             return Dataset.from_generator(
-                generator, cache_dir=str(cache_dir() / "arrow"), fingerprint=digest(key),
+                generator,
+                cache_dir=str(cache_dir() / "arrow"),
+                fingerprint=digest(key),
                 writer_batch_size=_INFER_ROWS,
             )
     except Exception as error:
@@ -109,7 +111,8 @@ def _converted(rows: Callable[[], Iterator[Mapping[str, Any]]], key: Any, place:
             raise own.at(file=place) from None
         cause = error.__cause__ or error
         raise DataError(
-            f"rows that do not make a table: {cause}", file=place,
+            f"rows that do not make a table: {cause}",
+            file=place,
             expected="at least one row, and one type per column",
             fix="correct the format's options, or read the file with an own reader",
         ) from error
@@ -139,7 +142,8 @@ class Files:
         root = os.environ.get("UNIFY_DATA")
         if not root:
             raise DataError(
-                "the folder of datasets is not known", file=self.folder,
+                "the folder of datasets is not known",
+                file=self.folder,
                 expected=f"a folder that holds {self.folder}",
                 fix="set the environment variable UNIFY_DATA to the folder of datasets",
             )
@@ -154,7 +158,10 @@ class Files:
             if not path.is_file():
                 hint = f"UNIFY_DATA is {os.environ['UNIFY_DATA']}; " if self.under_data else ""
                 raise DataError(
-                    "a missing file", file=str(path), split=split, expected="a readable file",
+                    "a missing file",
+                    file=str(path),
+                    split=split,
+                    expected="a readable file",
                     fix=f"{hint}put the file there, or correct the task's source and splits",
                 )
         return found
@@ -194,7 +201,9 @@ class Files:
                 )
         except Exception as error:
             raise DataError(
-                f"not a parquet file: {error}", file=str(path), expected="parquet",
+                f"not a parquet file: {error}",
+                file=str(path),
+                expected="parquet",
                 fix="fetch the file again",
             ) from error
 
@@ -223,13 +232,18 @@ class Hub:
         try:
             with _quiet():
                 return load_dataset(
-                    self.id, self.config, split=self.paths[split], revision=self.revision,
+                    self.id,
+                    self.config,
+                    split=self.paths[split],
+                    revision=self.revision,
                     cache_dir=str(cache_dir() / "hub"),
                 )
         except Exception as error:
             raise DataError(
-                f"the hub gave no rows: {error}", file=self.place(split),
-                expected="a reachable dataset", fix="go online, or fill the cache (UNIFY_CACHE)",
+                f"the hub gave no rows: {error}",
+                file=self.place(split),
+                expected="a reachable dataset",
+                fix="go online, or fill the cache (UNIFY_CACHE)",
             ) from error
 
 

@@ -20,8 +20,8 @@ KEYS = ("seen", "unseen", "limits", "evaluate")
 @dataclass(frozen=True)
 class Suite:
     """Attributes:
-        limits: split -> rows per task that are used at most; a split not named has no limit.
-        evaluate: splits that evaluation prefers, in this order; the first one with gold is used.
+    limits: split -> rows per task that are used at most; a split not named has no limit.
+    evaluate: splits that evaluation prefers, in this order; the first one with gold is used.
     """
 
     name: str
@@ -40,8 +40,11 @@ class Suite:
             if split in loaded.splits() and split not in loaded.unlabelled:
                 return split
         raise DeclarationError(
-            "a task without a split to evaluate", task=task, got=loaded.splits(),
-            expected=f"a labelled split among {', '.join(self.evaluate)}", suite=self.name,
+            "a task without a split to evaluate",
+            task=task,
+            got=loaded.splits(),
+            expected=f"a labelled split among {', '.join(self.evaluate)}",
+            suite=self.name,
         )
 
 

@@ -200,7 +200,9 @@ class Task:
         if self.adapter is None:
             try:
                 get = getters(
-                    self.kind, self.fields, data.column_names,
+                    self.kind,
+                    self.fields,
+                    data.column_names,
                     labelled=split not in self.unlabelled,
                 )
             except UnifyError as error:

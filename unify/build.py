@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,25 +48,27 @@ def format_config(format: Format) -> dict[str, Any]:
     return {"name": format.name, **dataclasses.asdict(format)}  # type: ignore[call-overload]
 
 
-def build_backbone(
-    config: Config, format: Format, suite: Suite
-) -> Backbone:
+def build_backbone(config: Config, format: Format, suite: Suite) -> Backbone:
     """A backbone from the ``model`` section; ``suite`` gives the texts that a tokenizer is trained
     on when the model is built here rather than loaded."""
     from . import backbones
 
     common = {
-        "format": format.name, "head": config["head"], "window": config["window"],
-        "head_options": config["head_options"], "max_target": config["max_target"],
+        "format": format.name,
+        "head": config["head"],
+        "window": config["window"],
+        "head_options": config["head_options"],
+        "max_target": config["max_target"],
     }
     if config["source"] == "pretrained":
-        return backbones.load_pretrained(
-            config["name"], revision=config.get("revision"), **common
-        )
+        return backbones.load_pretrained(config["name"], revision=config.get("revision"), **common)
     tokenizer = suite_tokenizer(config, suite)
     return backbones.build(
-        architecture=config["architecture"], config=config["config"], tokenizer=tokenizer,
-        init=config["init"], **common,
+        architecture=config["architecture"],
+        config=config["config"],
+        tokenizer=tokenizer,
+        init=config["init"],
+        **common,
     )
 
 
@@ -73,7 +77,11 @@ def build_tokenizer(config: Config, suite: Suite) -> Any:
     if config["source"] == "pretrained":
         from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(config["name"], revision=config.get("revision"))
+        from .backbones.factory import located
+
+        return AutoTokenizer.from_pretrained(
+            located(config["name"]), revision=config.get("revision")
+        )
     return suite_tokenizer(config, suite)
 
 
@@ -83,7 +91,6 @@ TOKENIZER_TEXTS = 100_000  # at most so many texts train a tokenizer
 def suite_tokenizer(config: Config, suite: Suite) -> Any:
     """A suite's tokenizer, trained once and kept in the cache."""
     import hashlib
-    import inspect
     import tempfile
 
     from transformers import PreTrainedTokenizerFast
@@ -101,10 +108,8 @@ def suite_tokenizer(config: Config, suite: Suite) -> Any:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(dir=folder.parent))
         made.save_pretrained(beside)
-        try:
+        with contextlib.suppress(OSError):  # another process may have been first
             beside.rename(folder)
-        except OSError:  # another process was first
-            pass
     return PreTrainedTokenizerFast.from_pretrained(folder)
 
 
@@ -155,9 +160,7 @@ def build_rates(
         return mixture.capped(sizes, config["cap"])
     if kind == "temperature":
         return mixture.temperature(sizes, config["temperature"], config["cap"])
-    raise UnknownName(
-        "mixture", str(kind), ("proportional", "capped", "temperature", "types")
-    )
+    raise UnknownName("mixture", str(kind), ("proportional", "capped", "temperature", "types"))
 
 
 def build_stage(
@@ -178,7 +181,10 @@ def build_evaluation(config: Config, seed: int, examples: int, folder: Path | No
     from .evaluation import Evaluation
 
     return Evaluation(
-        tokens=config["tokens"], resamples=config["resamples"], seed=seed, examples=examples,
+        tokens=config["tokens"],
+        resamples=config["resamples"],
+        seed=seed,
+        examples=examples,
         predictions=folder,
     )
 
@@ -195,7 +201,10 @@ def build_loggers(config: Config, folder: Path) -> list[Any]:
 
 
 def build_trainer(
-    config: Config, folder: Path, loggers: Sequence[Any], callbacks: Sequence[pl.Callback],
+    config: Config,
+    folder: Path,
+    loggers: Sequence[Any],
+    callbacks: Sequence[pl.Callback],
     accumulate: int,
 ) -> pl.Trainer:
     """A Lightning trainer that counts optimizer steps; checkpoints go to ``folder``."""
@@ -204,9 +213,14 @@ def build_trainer(
 
     more: list[pl.Callback] = [
         ModelCheckpoint(
-            dirpath=folder / "checkpoints", filename="step-{step}", auto_insert_metric_name=False,
-            save_last=True, save_top_k=1, monitor=None,
-            every_n_train_steps=config["checkpoint_every"], enable_version_counter=False,
+            dirpath=folder / "checkpoints",
+            filename="step-{step}",
+            auto_insert_metric_name=False,
+            save_last=True,
+            save_top_k=1,
+            monitor=None,
+            every_n_train_steps=config["checkpoint_every"],
+            enable_version_counter=False,
         )
     ]
     every = config["val_check_interval"]
@@ -218,6 +232,10 @@ def build_trainer(
         more.append(EarlyStopping("val/loss", patience=config["early_stopping"]))
     own = ("early_stopping", "checkpoint_every", "val_check_interval", "threads")
     kwargs = {k: v for k, v in config.items() if k not in own}
+    known = inspect.signature(pl.Trainer.__init__).parameters
+    for key in kwargs:
+        if key not in known:
+            raise UnknownName("trainer setting", key, (*own, *known), field=f"trainer.{key}")
     try:
         return pl.Trainer(
             **kwargs,
@@ -237,6 +255,7 @@ def build_trainer(
         )
     except TypeError as error:
         raise ConfigError(
-            "a trainer setting that Lightning does not know", got=str(error),
+            "a trainer setting that Lightning does not know",
+            got=str(error),
             fix="see pytorch_lightning.Trainer",
         ) from None

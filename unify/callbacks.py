@@ -34,7 +34,11 @@ class Curve(pl.Callback):
         self._seen = trainer.global_step
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch,
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch,
         batch_idx: int,
     ) -> None:
         self.tokens += batch.tokens

@@ -51,9 +51,36 @@ def compose(name: str, overrides: Sequence[str]) -> Plain:
     with initialize_config_module("conf", version_base="1.3"):
         try:
             config = hydra_compose(name, overrides=opened(overrides), return_hydra_config=True)
-            return plain(config)
+            values = plain(config)
         except (HydraException, OmegaConfBaseException) as error:
             raise _explained(name, overrides, error) from None
+    for override in overrides:
+        _check_number(name, overrides, override, values)
+    return values
+
+
+def _at(values: Any, key: str) -> Any:
+    """``values`` at a dotted key; None where there is none."""
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values
+
+
+def _check_number(name: str, overrides: Sequence[str], override: str, values: Plain) -> None:
+    """Raises ConfigError where ``override`` puts a word in the place of a number."""
+    key = override.partition("=")[0].lstrip("+")
+    given = _at(values, key)
+    if not isinstance(given, str) or key in ("name", "run", "init", "from"):
+        return
+    try:
+        default = _at(compose(name, [o for o in overrides if o != override]), key)
+    except (ConfigError, UnknownName):  # it was needed: nothing to compare it with
+        return
+    if isinstance(default, (bool, int, float)):
+        kind = "true or false" if isinstance(default, bool) else "a number"
+        raise ConfigError(
+            f"{key} is not {kind}", got=given, expected=f"{kind}, as in {key}={default}"
+        )
 
 
 def plain(config: Any) -> Plain:
@@ -80,9 +107,10 @@ def _explained(name: str, overrides: Sequence[str], error: Exception) -> Excepti
     culprit = re.search(r"Could not override '([^']+)'", text)
     if unknown or culprit:
         key = culprit.group(1) if culprit else unknown.group(1)  # type: ignore[union-attr]
-        try:
-            known = keys_of(compose(name, []))
-        except ConfigError:
+        rest = [o for o in overrides if o.partition("=")[0].lstrip("+~") != key]
+        try:  # with the other choices as they are, for they bring keys of their own
+            known = keys_of(compose(name, rest if len(rest) < len(overrides) else []))
+        except (ConfigError, UnknownName):
             known = []
         return UnknownName("config key", key, known)
     choice = re.search(r"Could not find '([^/']+)/([^']+)'", text)
@@ -156,6 +184,9 @@ def check_keys(values: Mapping[str, Any], known: Sequence[str], verb: str) -> No
 def need(values: Mapping[str, Any], key: str, verb: str, example: str) -> Any:
     """``values[key]``, or a ConfigError that shows how to give it."""
     if values.get(key) is None:
-        raise ConfigError(f"{verb} needs {key}", expected=f"{key}={example}",
-                          fix=did_you_mean(key, values) if values else None)
+        raise ConfigError(
+            f"{verb} needs {key}",
+            expected=f"{key}={example}",
+            fix=did_you_mean(key, values) if values else None,
+        )
     return values[key]

@@ -34,7 +34,9 @@ def evaluate(config: Mapping[str, Any], folder: Path) -> Report:
     runs.write_config(folder, config)
     examples = config["report"]["examples"]
     settings = build.build_evaluation(
-        config["evaluation"], config["seed"], examples,
+        config["evaluation"],
+        config["seed"],
+        examples,
         folder / "predictions" if examples else None,
     )
     results, prepared = evaluate_suite(backbone, ready, format, settings, config["on_bad_row"])

@@ -63,9 +63,16 @@ class TaskResult:
     def as_dict(self) -> dict[str, Any]:
         """The entry of ``report.json``."""
         return {
-            "type": self.type, "format": self.format, "metric": self.metric, "value": self.value,
-            "low": self.low, "high": self.high, "rows": self.rows, "baselines": self.baselines,
-            "seconds": round(self.seconds, 2), **self.notes,
+            "type": self.type,
+            "format": self.format,
+            "metric": self.metric,
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "rows": self.rows,
+            "baselines": self.baselines,
+            "seconds": round(self.seconds, 2),
+            **self.notes,
         }
 
 
@@ -87,7 +94,10 @@ def merge(parts: Sequence[Raw]) -> Raw:
 
 
 def predict_rows(
-    backbone: Backbone, store: FeatureStore, numbers: Iterable[int], tokens: int,
+    backbone: Backbone,
+    store: FeatureStore,
+    numbers: Iterable[int],
+    tokens: int,
     advance: Callable[[int], None] = lambda n: None,
 ) -> dict[int, list[Raw]]:
     """Raw predictions per row number, in the order of the row's instances."""
@@ -102,14 +112,16 @@ def predict_rows(
                 parts[partial.row][partial.instance].append(partial.raw)
             advance(len(rows))
     backbone.train(training)
-    return {
-        row: [merge(found[i]) for i in sorted(found)] for row, found in parts.items()
-    }
+    return {row: [merge(found[i]) for i in sorted(found)] for row, found in parts.items()}
 
 
 def decoded(
-    backbone: Backbone, task: Task, preparation: Preparation, store: FeatureStore,
-    tokens: int, advance: Callable[[int], None] = lambda n: None,
+    backbone: Backbone,
+    task: Task,
+    preparation: Preparation,
+    store: FeatureStore,
+    tokens: int,
+    advance: Callable[[int], None] = lambda n: None,
 ) -> Iterator[tuple[Example, Answer]]:
     """Every example of the prepared split with the model's answer, in row order."""
     p = preparation
@@ -131,16 +143,18 @@ def decoded(
             found = raws[row]
             if backbone.layout.kind != "encoder" and p.format.name == "entail":
                 found = [Entailment(yes_odds(r)) for r in found]
-            answer = p.format.decode(
-                example, task.prompt, found, template=p.template(row)
-            )
+            answer = p.format.decode(example, task.prompt, found, template=p.template(row))
             yield example, answer
         at = stop
 
 
 def evaluate_task(
-    backbone: Backbone, task: Task, preparation: Preparation, store: FeatureStore,
-    settings: Evaluation, advance: Callable[[int], None] = lambda n: None,
+    backbone: Backbone,
+    task: Task,
+    preparation: Preparation,
+    store: FeatureStore,
+    settings: Evaluation,
+    advance: Callable[[int], None] = lambda n: None,
 ) -> TaskResult:
     """Scores one task. Predictions are written to ``settings.predictions`` as they come."""
     begun = time.perf_counter()
@@ -161,7 +175,9 @@ def evaluate_task(
             examples.append(example)
             answers.append(answer)
             record = {
-                "id": example.id, "answer": plain(answer, example), "gold": gold(example),
+                "id": example.id,
+                "answer": plain(answer, example),
+                "gold": gold(example),
                 "right": matches(example, answer),
             }
             if sink is not None:
@@ -170,7 +186,9 @@ def evaluate_task(
                 shown.append({**record, "prompt": prompt_text(example, task, preparation)})
     if not examples:
         raise UnifyError(
-            "no labelled row to evaluate on", task=task.name, split=preparation.split,
+            "no labelled row to evaluate on",
+            task=task.name,
+            split=preparation.split,
             fix="name a split with labels",
         )
     stats = metric.rows(examples, answers)
@@ -190,8 +208,18 @@ def evaluate_task(
     if task.notes:
         notes["notes"] = list(task.notes)
     return TaskResult(
-        task.name, task.type.__name__, preparation.format.name, metric.name, value, low, high,
-        len(examples), trivial, time.perf_counter() - begun, notes, shown,
+        task.name,
+        task.type.__name__,
+        preparation.format.name,
+        metric.name,
+        value,
+        low,
+        high,
+        len(examples),
+        trivial,
+        time.perf_counter() - begun,
+        notes,
+        shown,
     )
 
 

@@ -19,8 +19,15 @@ if TYPE_CHECKING:
 
 
 def fit(
-    model: Unified, rows: Iterable[Mapping[str, Any]], kind: str, declaration: Mapping[str, Any],
-    *, steps: int, batch_size: int, lr: float, seed: int,
+    model: Unified,
+    rows: Iterable[Mapping[str, Any]],
+    kind: str,
+    declaration: Mapping[str, Any],
+    *,
+    steps: int,
+    batch_size: int,
+    lr: float,
+    seed: int,
 ) -> list[tuple[int, float]]:
     """Trains ``model`` in place and returns its (optimizer step, loss) curve."""
     import pytorch_lightning as pl
@@ -34,18 +41,32 @@ def fit(
         task = task_from_rows(rows, Path(folder), kind, declaration)
         reason = format.refusal(task.type) or backbone.refusal(task.type, format.name)
         if reason:
-            raise UnsupportedCell(f"{task.type.__name__} cannot be asked as {format.name}: {reason}")
+            raise UnsupportedCell(
+                f"{task.type.__name__} cannot be asked as {format.name}: {reason}"
+            )
         preparation = Preparation(format, backbone.coder, "data", train=True)
         store = prepare(task, preparation, Path(folder))
         data = MixtureData(
-            [TaskFeatures(task.name, store)], {task.name: 1.0}, backbone.layout, format.name,
-            batch_size=batch_size, seed=seed,
+            [TaskFeatures(task.name, store)],
+            {task.name: 1.0},
+            backbone.layout,
+            format.name,
+            batch_size=batch_size,
+            seed=seed,
         )
         curve = Curve()
         trainer = pl.Trainer(
-            max_steps=steps, max_epochs=-1, accelerator="auto", devices=1, logger=False,
-            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-            limit_val_batches=0, gradient_clip_val=1.0, callbacks=[curve],
+            max_steps=steps,
+            max_epochs=-1,
+            accelerator="auto",
+            devices=1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            limit_val_batches=0,
+            gradient_clip_val=1.0,
+            callbacks=[curve],
         )
         backbone.train()
         trainer.fit(Multitask(backbone, Optimization(lr=lr)), datamodule=data)

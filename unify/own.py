@@ -30,7 +30,8 @@ def task_from_file(
         raise DataError("no such file", file=str(path), fix="check the path")
     if path.suffix not in FORMATS:
         raise DataError(
-            "a file whose ending says nothing about its layout", file=str(path),
+            "a file whose ending says nothing about its layout",
+            file=str(path),
             expected=", ".join(FORMATS),
         )
     raw: dict[str, Any] = {

@@ -42,7 +42,13 @@ def label_text(instance: Instance) -> str:
 
 
 def preview(
-    task: Task, format: Format, coder: Coder, *, split: str, n: int = 3, template: int = 0,
+    task: Task,
+    format: Format,
+    coder: Coder,
+    *,
+    split: str,
+    n: int = 3,
+    template: int = 0,
     most_instances: int = 4,
 ) -> Iterator[dict[str, Any]]:
     """For ``n`` examples: the row, the typed example, its instances, tokens, labels, and cuts."""
@@ -59,7 +65,8 @@ def preview(
                 shown[-1]["tokens"] = " ".join(tokens)
                 shown[-1]["variant tokens"] = " ".join(
                     coder.tokenizer.convert_ids_to_tokens(first.variants[0])
-                    if first.variants else []
+                    if first.variants
+                    else []
                 )
         number = row_number(example)
         yield {
@@ -70,7 +77,8 @@ def preview(
             "instances": shown,
             "more": max(0, len(instances) - most_instances),
             "held": format.holds(example, task.prompt, template=template)
-            if example.gold is not None else None,
+            if example.gold is not None
+            else None,
             "windows": 1 + max(f.window for f in features),
             "tokens": max(f.length for f in features),
             "cut": sum(f.cut for f in features),

@@ -44,7 +44,9 @@ def find(path: str | Path) -> Path:
             return candidate
     known = [p.parent.name for p in Path("runs").glob(f"*/{CONFIG}")]
     raise RunError(
-        "no run here", got=str(path), expected=f"a folder with {CONFIG} and {MODEL}/",
+        "no run here",
+        got=str(path),
+        expected=f"a folder with {CONFIG} and {MODEL}/",
         fix=did_you_mean(Path(path).name, known, "run"),
     )
 
@@ -54,7 +56,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise RunError("a run's configuration cannot be read", file=str(folder), got=error) from None
+        raise RunError(
+            "a run's configuration cannot be read", file=str(folder), got=error
+        ) from None
     if not isinstance(config, dict):
         raise RunError("a run's configuration is no mapping", file=str(folder), got=config)
     return config
@@ -72,7 +76,9 @@ def load_run(path: str | Path) -> tuple[Any, Format, dict[str, Any], Path]:
     folder = find(path)
     if not (folder / MODEL / "backbone.json").exists():
         raise RunError(
-            "an unfinished run", file=str(folder), expected=f"{MODEL}/ with its weights",
+            "an unfinished run",
+            file=str(folder),
+            expected=f"{MODEL}/ with its weights",
             fix=f"finish it: unify train name={folder.name}",
         )
     config = read_config(folder)

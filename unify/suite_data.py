@@ -89,7 +89,9 @@ def features(
     return out
 
 
-def data_notes(prepared: Mapping[str, Sequence[TaskFeatures]], tasks: Sequence[Task]) -> list[dict[str, Any]]:
+def data_notes(
+    prepared: Mapping[str, Sequence[TaskFeatures]], tasks: Sequence[Task]
+) -> list[dict[str, Any]]:
     """What was skipped, cut or cannot be held, per task and split, and how splits were derived."""
     notes: list[dict[str, Any]] = []
     for group in prepared.values():

@@ -55,16 +55,12 @@ def evaluate_suite(
     for task in tasks:
         split = suite.eval_split(task.name)
         common: dict[str, Any] = {"limit": suite.limit(split), "on_bad_row": on_bad_row}
-        found = features(
-            [task], format, backbone.coder, split, f"preparing {task.name}", **common
-        )
+        found = features([task], format, backbone.coder, split, f"preparing {task.name}", **common)
         prepared += found
         store = found[0].store
         preparation = Preparation(format, backbone.coder, split, **common)
         with progress(f"evaluating {task.name}", len(store)) as advance:
-            results.append(
-                evaluate_task(backbone, task, preparation, store, settings, advance)
-            )
+            results.append(evaluate_task(backbone, task, preparation, store, settings, advance))
     return results, prepared
 
 
@@ -80,7 +76,8 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
     quiet()
     if runs.finished(folder):
         raise RunError(
-            "a finished run stands here", file=str(folder),
+            "a finished run stands here",
+            file=str(folder),
             fix="give another name=…, or from=<run> to repeat it",
         )
     runs.write_config(folder, config)
@@ -91,46 +88,72 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
     suite = build.build_suite(config["suite"])
     if not suite.seen:
         raise ConfigError("a suite without seen tasks", got=suite.name, fix="set suite.seen")
+    data = config["data"]
+    curve = Curve()
+    trainer = build.build_trainer(  # before the data: it may refuse its settings
+        config["trainer"],
+        folder,
+        build.build_loggers(config["logger"], folder),
+        [curve, Randomness()],
+        data["accumulate"],
+    )
     ready = load_suite(suite, format, allow_leaks=config["allow_leaks"])
     backbone = start(config, ready, format)
     ready.seen = answerable(backbone, format, ready.seen, ready.skipped)
 
-    data = config["data"]
     common: dict[str, Any] = {
-        "train": True, "on_bad_row": config["on_bad_row"], "templates": data["templates"],
+        "train": True,
+        "on_bad_row": config["on_bad_row"],
+        "templates": data["templates"],
     }
     rows = limits(suite, data)
     seen = features(
-        ready.seen, format, backbone.coder, "train", "preparing rows", limit=rows["train"],
+        ready.seen,
+        format,
+        backbone.coder,
+        "train",
+        "preparing rows",
+        limit=rows["train"],
         **common,
     )
     held = features(
-        ready.seen, format, backbone.coder, "validation", "preparing validation rows",
-        limit=rows["validation"], **common,
+        ready.seen,
+        format,
+        backbone.coder,
+        "validation",
+        "preparing validation rows",
+        limit=rows["validation"],
+        **common,
     )
     sizes = {t.name: len(t.store) for t in seen}
     kinds = {t.name: t.kind for t in ready.seen}
     rates = build.build_rates(data, sizes, kinds)
     module = MixtureData(
-        seen, rates, backbone.layout, format.name, validation=held,
-        batch_size=data["batch_size"], parts=data["accumulate"], bucket=data["bucket"],
-        seed=config["seed"], stage=build.build_stage(data, rates, kinds, config["trainer"]),
+        seen,
+        rates,
+        backbone.layout,
+        format.name,
+        validation=held,
+        batch_size=data["batch_size"],
+        parts=data["accumulate"],
+        bucket=data["bucket"],
+        seed=config["seed"],
+        stage=build.build_stage(data, rates, kinds, config["trainer"]),
     )
     learner = build.build_learner(config["learner"], backbone)
-    curve = Curve()
-    trainer = build.build_trainer(
-        config["trainer"], folder, build.build_loggers(config["logger"], folder),
-        [curve, Randomness()], data["accumulate"],
-    )
     last = folder / "checkpoints" / "last.ckpt"
     trainer.fit(
-        learner, datamodule=module, ckpt_path=str(last) if last.exists() else None,
+        learner,
+        datamodule=module,
+        ckpt_path=str(last) if last.exists() else None,
         weights_only=True,
     )
     backbones.save(backbone, folder / runs.MODEL)
 
     settings = build.build_evaluation(
-        config["evaluation"], config["seed"], config["report"]["examples"],
+        config["evaluation"],
+        config["seed"],
+        config["report"]["examples"],
         folder / "predictions" if config["report"]["examples"] else None,
     )
     results, prepared = evaluate_suite(backbone, ready, format, settings, config["on_bad_row"])
@@ -145,7 +168,7 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         mixture=mixture_table(seen, rates),
         leaks=[leak_dict(leak) for leak in ready.leaks],
         allowed_leaks=bool(config["allow_leaks"]),
-        contact=[],
+        contact=contacts(config["model"]["trained_on"], ready.unseen),
         data_notes=data_notes(
             {"train": seen, "validation": held, "test": prepared}, [*ready.seen, *ready.unseen]
         ),
@@ -155,7 +178,10 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
     )
     write(report, folder, examples=config["report"]["examples"])
     runs.write_facts(
-        folder, seconds=report.seconds, tokens=curve.tokens, seed=config["seed"],
+        folder,
+        seconds=report.seconds,
+        tokens=curve.tokens,
+        seed=config["seed"],
         parameters=sum(p.numel() for p in backbone.parameters()),
         data={t.name: t.fingerprint() for t in (*ready.seen, *ready.unseen)},
         versions=runs.versions(),
@@ -169,11 +195,24 @@ def start(config: Mapping[str, Any], ready: Ready, format: Format) -> Backbone:
         backbone, trained, _, folder = runs.load_run(config["init"])
         if trained.name != format.name:
             raise ConfigError(
-                "init was trained in another format", got=trained.name, expected=format.name,
-                fix=f"format={trained.name}", run=str(folder),
+                "init was trained in another format",
+                got=trained.name,
+                expected=format.name,
+                fix=f"format={trained.name}",
+                run=str(folder),
             )
         return backbone  # type: ignore[no-any-return]
     return build.build_backbone(config["model"], format, ready.suite)
+
+
+def contacts(trained_on: Sequence[str], unseen: Sequence[Task]) -> list[str]:
+    """Unseen tasks whose source rows the backbone is known to have met before this run."""
+    met = set(trained_on)
+    return [
+        f"{task.name}: the backbone was trained on {', '.join(sorted(task.lineage & met))}"
+        for task in unseen
+        if task.lineage & met
+    ]
 
 
 def mixture_table(seen: Sequence[TaskFeatures], rates: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -181,8 +220,11 @@ def mixture_table(seen: Sequence[TaskFeatures], rates: Mapping[str, float]) -> l
     total = sum(len(t.store) for t in seen)
     return [
         {
-            "task": t.name, "rate": rates[t.name], "fraction": len(t.store) / total,
-            "rows": len(t.store), "mean_length": float(t.store.column("length").mean()),
+            "task": t.name,
+            "rate": rates[t.name],
+            "fraction": len(t.store) / total,
+            "rows": len(t.store),
+            "mean_length": float(t.store.column("length").mean()),
         }
         for t in seen
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -29,7 +29,7 @@ from formats.examples import (
 from formats.features import Group, featurize, yes_odds
 from formats.instances import Entailment, Raw, Scores
 from formats.prompts import Prompt, default_prompt
-from formats.store import in_memory
+from formats.store import StoredRow, in_memory
 
 from .answers import plain
 from .backbones import Backbone
@@ -64,7 +64,10 @@ def shares(example: Example, raws: Sequence[Raw]) -> dict[str, float] | None:
     if len(values) != len(words):
         return None
     if isinstance(example, MultiLabelClassification):
-        return {w: 1 / (1 + math.exp(-max(-60.0, min(60.0, v)))) for w, v in zip(words, values, strict=True)}
+        return {
+            w: 1 / (1 + math.exp(-max(-60.0, min(60.0, v))))
+            for w, v in zip(words, values, strict=True)
+        }
     top = max(values)
     weights = [math.exp(v - top) for v in values]
     return {w: x / sum(weights) for w, x in zip(words, weights, strict=True)}
@@ -93,9 +96,15 @@ class Unified:
         return cls(backbone.to(device) if device else backbone, format)
 
     def predict(
-        self, examples: Iterable[Example], prompt: Prompt | None = None
+        self,
+        examples: Iterable[Example],
+        prompt: Prompt | None = None,
+        refused: Callable[[Example, RowError], None] | None = None,
     ) -> Iterator[tuple[Example, Answer, list[Raw]]]:
-        """Each example with its answer and raw predictions, in order, a chunk at a time."""
+        """Each example with its answer and raw predictions, in order, a chunk at a time.
+
+        An example that does not fit into the model goes to ``refused``; without it, RowError.
+        """
         import torch
 
         from .evaluation import merge
@@ -111,7 +120,19 @@ class Unified:
                 Group(i, list(self.format.encode(e, p)))
                 for i, (e, p) in enumerate(zip(chunk, prompts, strict=True))
             ]
-            rows = [in_memory(f) for f in featurize(groups, self.backbone.coder)]
+            rows: list[StoredRow] = []
+            try:
+                rows = [in_memory(f) for f in featurize(groups, self.backbone.coder)]
+            except RowError:
+                if refused is None:
+                    raise
+                for group in groups:  # one by one, to find the culprits
+                    try:
+                        found_rows = list(featurize([group], self.backbone.coder))
+                    except RowError as error:
+                        refused(chunk[group.row], error)
+                        continue
+                    rows += map(in_memory, found_rows)
             parts: dict[int, dict[int, list[Raw]]] = {}
             with torch.inference_mode():
                 for batch in token_batches(rows, TOKENS):
@@ -119,6 +140,8 @@ class Unified:
                         found = parts.setdefault(partial.row, {})
                         found.setdefault(partial.instance, []).append(partial.raw)
             for i, (e, p) in enumerate(zip(chunk, prompts, strict=True)):
+                if i not in parts:
+                    continue
                 raws = [merge(parts[i][k]) for k in sorted(parts[i])]
                 if self.backbone.layout.kind != "encoder" and self.format.name == "entail":
                     raws = [Entailment(yes_odds(r)) for r in raws]
@@ -132,8 +155,13 @@ class Unified:
         return Result(plain(answer, example), shares(example, raws))
 
     def classify(
-        self, text: str, labels: Sequence[str], *, text_b: str | None = None,
-        several: bool = False, instruction: str | None = None,
+        self,
+        text: str,
+        labels: Sequence[str],
+        *,
+        text_b: str | None = None,
+        several: bool = False,
+        instruction: str | None = None,
     ) -> Result:
         """The label of a text or a pair; with ``several``, all labels that fit."""
         space = LabelSpace(tuple(labels))
@@ -141,14 +169,23 @@ class Unified:
         return self.ask(cls("input", text, space, text_b), instruction)
 
     def choose(
-        self, question: str, options: Sequence[str], *, context: str | None = None,
+        self,
+        question: str,
+        options: Sequence[str],
+        *,
+        context: str | None = None,
         instruction: str | None = None,
     ) -> Result:
         """The option that answers: ``{"index", "option"}``."""
         return self.ask(MultipleChoice("input", question, tuple(options), context), instruction)
 
     def answer(
-        self, question: str, passage: str, *, several: bool = False, unanswerable: bool = False,
+        self,
+        question: str,
+        passage: str,
+        *,
+        several: bool = False,
+        unanswerable: bool = False,
         instruction: str | None = None,
     ) -> Result:
         """The answer texts found in ``passage``, as a list."""
@@ -162,7 +199,12 @@ class Unified:
         return self.ask(TokenClassification("input", text, TypeSpace(tuple(types))), instruction)
 
     def relate(
-        self, text: str, head: str, tail: str, labels: Sequence[str], *,
+        self,
+        text: str,
+        head: str,
+        tail: str,
+        labels: Sequence[str],
+        *,
         instruction: str | None = None,
     ) -> Result:
         """The relation between two phrases that stand in ``text`` (their first occurrences)."""
@@ -171,16 +213,26 @@ class Unified:
             at = text.find(phrase)
             if at < 0 or not phrase:
                 raise RowError(
-                    f"the {name} does not stand in the text", got=phrase, field=name,
+                    f"the {name} does not stand in the text",
+                    got=phrase,
+                    field=name,
                     expected="a phrase of the text, letter by letter",
                 )
             spans.append(Span(at, at + len(phrase)))
         space = LabelSpace(tuple(labels))
-        return self.ask(RelationClassification("input", text, spans[0], spans[1], space), instruction)
+        return self.ask(
+            RelationClassification("input", text, spans[0], spans[1], space), instruction
+        )
 
     def rate(
-        self, text: str, low: float = 0.0, high: float = 10.0, *, text_b: str | None = None,
-        quantum: float = 1.0, instruction: str | None = None,
+        self,
+        text: str,
+        low: float = 0.0,
+        high: float = 10.0,
+        *,
+        text_b: str | None = None,
+        quantum: float = 1.0,
+        instruction: str | None = None,
     ) -> Result:
         """A number on the scale from ``low`` to ``high``."""
         return self.ask(Regression("input", text, low, high, quantum, text_b), instruction)
@@ -190,8 +242,15 @@ class Unified:
         return self.ask(TextGeneration("input", text), instruction)
 
     def fit(
-        self, rows: Iterable[Mapping[str, Any]], type: str, *, steps: int = 200,
-        batch_size: int = 16, lr: float = 5e-4, seed: int = 0, **declaration: Any,
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        type: str,
+        *,
+        steps: int = 200,
+        batch_size: int = 16,
+        lr: float = 5e-4,
+        seed: int = 0,
+        **declaration: Any,
     ) -> Unified:
         """Goes on training on the user's own rows, and returns itself.
 
@@ -212,4 +271,3 @@ class Unified:
         runs.write_config(path, {"format": format_config(self.format)})
         backbones.save(self.backbone, path / runs.MODEL)
         return path
-

@@ -60,8 +60,10 @@ def _variant(format: str, raw: object, where: str) -> Variant:
         raw = {"source": raw}
     if not isinstance(raw, Mapping):
         raise DeclarationError(
-            f"a {format} template is not a mapping", got=raw,
-            expected=f"the keys {', '.join(_PARTS[format])}", field=where,
+            f"a {format} template is not a mapping",
+            got=raw,
+            expected=f"the keys {', '.join(_PARTS[format])}",
+            field=where,
         )
     for key in raw:
         if key not in _PARTS[format] + _EXTRAS[format]:
@@ -106,15 +108,19 @@ def default_prompt(
     own_hypotheses = over.get("hypotheses") or {}
     if not isinstance(own_hypotheses, Mapping):
         raise DeclarationError(
-            "hypotheses that are not a mapping", got=own_hypotheses,
-            expected="label name: template", field="prompts.hypotheses",
+            "hypotheses that are not a mapping",
+            got=own_hypotheses,
+            expected="label name: template",
+            field="prompts.hypotheses",
         )
     variants: dict[str, tuple[Variant, ...]] = {}
     for format in _PARTS:
         if over.get(format) and format not in base:
             raise DeclarationError(
                 f"templates for a cell that is refused: {kind} cannot be asked as {format}",
-                got=over[format], field=f"prompts.{format}", fix="drop them",
+                got=over[format],
+                field=f"prompts.{format}",
+                fix="drop them",
             )
         own = over.get(format, [])
         own = own if isinstance(own, list) else [own]

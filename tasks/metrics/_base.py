@@ -40,12 +40,15 @@ class Metric:
             raise ConfigError(
                 "answers that do not belong to the examples",
                 got=f"{len(examples)} examples, {len(answers)} answers",
-                expected="one answer per example, and at least one", metric=self.name,
+                expected="one answer per example, and at least one",
+                metric=self.name,
             )
         for example in examples:
             if example.gold is None:
                 raise ConfigError(
-                    "an unlabelled example cannot be scored", row=example.id, metric=self.name,
+                    "an unlabelled example cannot be scored",
+                    row=example.id,
+                    metric=self.name,
                     fix="evaluate a split with gold answers",
                 )
         return self.rows(examples, answers)

@@ -27,12 +27,17 @@ def open_text(path: Path, encoding: str = "utf-8") -> Iterator[IO[str]]:
         raise DataError("a missing file", file=str(path), expected="a readable file") from None
     except UnicodeDecodeError as error:
         raise DataError(
-            f"a file that is not {encoding}", file=str(path), got=error.object[error.start :][:20],
-            expected=f"text in {encoding}", fix="declare its encoding in the task's format",
+            f"a file that is not {encoding}",
+            file=str(path),
+            got=error.object[error.start :][:20],
+            expected=f"text in {encoding}",
+            fix="declare its encoding in the task's format",
         ) from None
     except (OSError, EOFError) as error:
         raise DataError(
-            f"an unreadable file: {error}", file=str(path), expected="a whole, readable file",
+            f"an unreadable file: {error}",
+            file=str(path),
+            expected="a whole, readable file",
             fix="fetch the file again",
         ) from None
 

@@ -76,13 +76,21 @@ def conll(
             continue
         if len(cells) < 2 or not -len(cells) <= tag < len(cells) or not cells[token]:
             raise DataError(
-                "a token line without a tag", file=str(path), row=number, got=line,
-                expected="columns of a token and its tag", fix="declare token, tag or delimiter",
+                "a token line without a tag",
+                file=str(path),
+                row=number,
+                got=line,
+                expected="columns of a token and its tag",
+                fix="declare token, tag or delimiter",
             )
         if cells[tag] != "O" and not re.match(r"[BI]-.", cells[tag]):
             raise DataError(
-                "a tag that is neither O nor B- or I- with a type", file=str(path), row=number,
-                got=cells[tag], expected="IOB1 or IOB2 tags", fix="declare the tag's column",
+                "a tag that is neither O nor B- or I- with a type",
+                file=str(path),
+                row=number,
+                got=cells[tag],
+                expected="IOB1 or IOB2 tags",
+                fix="declare the tag's column",
             )
         rows.append(cells)
     if rows:
@@ -105,8 +113,11 @@ def semeval_relations(path: Path, *, encoding: str = "utf-8") -> Iterator[dict[s
         found = re.fullmatch(r'(\d+)\t"(.*)"', block[0].strip())
         if found is None or len(block) < 2:
             raise DataError(
-                "a block of another layout", file=str(path), row=opened, got=block[0],
-                expected='a number, a tab and a quoted sentence; then the relation',
+                "a block of another layout",
+                file=str(path),
+                row=opened,
+                got=block[0],
+                expected="a number, a tab and a quoted sentence; then the relation",
             )
         text, places, at = "", dict[str, int](), 0
         for mark in _MARKS.finditer(found[2]):
@@ -116,7 +127,10 @@ def semeval_relations(path: Path, *, encoding: str = "utf-8") -> Iterator[dict[s
         text += found[2][at:]
         if len(places) != 4:
             raise DataError(
-                "a sentence without both marks", file=str(path), row=opened, got=block[0],
+                "a sentence without both marks",
+                file=str(path),
+                row=opened,
+                got=block[0],
                 expected="<e1>…</e1> and <e2>…</e2>",
             )
         return {

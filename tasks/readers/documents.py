@@ -18,7 +18,9 @@ def _load(path: Path, encoding: str) -> Any:
             return json.load(stream)
         except json.JSONDecodeError as error:
             raise DataError(
-                f"not JSON: {error.msg}", file=str(path), line=error.lineno,
+                f"not JSON: {error.msg}",
+                file=str(path),
+                line=error.lineno,
                 expected="one document",
                 fix="fetch the file again; a file of one object per line is format jsonl",
             ) from None
@@ -30,7 +32,10 @@ def _row(value: Any, columns: Sequence[str] | None, path: Path, row: int) -> dic
     if isinstance(value, dict):
         return value
     raise DataError(
-        "a record that is no object", file=str(path), row=row, got=value,
+        "a record that is no object",
+        file=str(path),
+        row=row,
+        got=value,
         expected="a JSON object" + (f", or a list of {', '.join(columns)}" if columns else ""),
         fix="declare columns for records that are lists",
     )
@@ -53,14 +58,20 @@ def json_document(
     for part in filter(None, records.split(".")):
         if not isinstance(found, dict) or part not in found:
             raise DataError(
-                f"no {records!r} in the document", file=str(path), got=type(found).__name__,
-                expected=f"an object with the key {part!r}", fix="correct `records`",
+                f"no {records!r} in the document",
+                file=str(path),
+                got=type(found).__name__,
+                expected=f"an object with the key {part!r}",
+                fix="correct `records`",
             )
         found = found[part]
     if not isinstance(found, list):
         raise DataError(
-            "the records are no list", file=str(path), got=type(found).__name__,
-            expected="a JSON list", fix="name the list by `records`",
+            "the records are no list",
+            file=str(path),
+            got=type(found).__name__,
+            expected="a JSON list",
+            fix="name the list by `records`",
         )
     for number, value in enumerate(found):
         yield _row(value, columns, path, number)
@@ -77,8 +88,12 @@ def json_lines(
             value = json.loads(line)
         except json.JSONDecodeError as error:
             raise DataError(
-                f"not JSON: {error.msg}", file=str(path), row=number, got=line,
-                expected="one object per line", fix="fetch the file again",
+                f"not JSON: {error.msg}",
+                file=str(path),
+                row=number,
+                got=line,
+                expected="one object per line",
+                fix="fetch the file again",
             ) from None
         yield _row(value, columns, path, number)
 
@@ -110,6 +125,8 @@ def squad(path: Path, *, encoding: str = "utf-8") -> Iterator[dict[str, Any]]:
                     }
     except (KeyError, TypeError) as error:
         raise DataError(
-            f"not in the SQuAD layout: {error}", file=str(path), paragraph=paragraph,
+            f"not in the SQuAD layout: {error}",
+            file=str(path),
+            paragraph=paragraph,
             expected="data / paragraphs / context, qas / question, answers / text, answer_start",
         ) from None

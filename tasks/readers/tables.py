@@ -55,14 +55,20 @@ def delimited(
                 if len(cells) != len(names):
                     raise DataError(
                         f"a row of {len(cells)} cells in a table of {len(names)} columns",
-                        file=str(path), row=number + 1, got=cells,
-                        expected=", ".join(names), fix="declare columns, delimiter or quote",
+                        file=str(path),
+                        row=number + 1,
+                        got=cells,
+                        expected=", ".join(names),
+                        fix="declare columns, delimiter or quote",
                     )
                 yield dict(zip(names, cells, strict=True))
         except csv.Error as error:
             raise DataError(
-                f"not a table: {error}", file=str(path), row=rows.line_num,
-                expected=f"cells parted by {delimiter!r}", fix="declare delimiter or quote",
+                f"not a table: {error}",
+                file=str(path),
+                row=rows.line_num,
+                expected=f"cells parted by {delimiter!r}",
+                fix="declare delimiter or quote",
             ) from None
 
 
@@ -89,8 +95,12 @@ def lines(
         found = matcher.fullmatch(line)
         if found is None:
             raise DataError(
-                "a line of another layout", file=str(path), row=number, got=line,
-                expected=f"a match of {pattern}", fix="correct the pattern, or the file",
+                "a line of another layout",
+                file=str(path),
+                row=number,
+                got=line,
+                expected=f"a match of {pattern}",
+                fix="correct the pattern, or the file",
             )
         yield found.groupdict()
 
@@ -105,8 +115,10 @@ def parallel(files: Mapping[str, Path], *, encoding: str = "utf-8") -> Iterator[
         if any(cell is None for cell in cells):
             short = [str(p) for p, cell in zip(files.values(), cells, strict=True) if cell is None]
             raise DataError(
-                "parallel files of different lengths", file=short[0],
-                expected="as many lines in each", got=[str(p) for p in files.values()],
+                "parallel files of different lengths",
+                file=short[0],
+                expected="as many lines in each",
+                got=[str(p) for p in files.values()],
                 fix="fetch the files again",
             )
         yield {column: cell[1] for column, cell in zip(files, cells, strict=True) if cell}

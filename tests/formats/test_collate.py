@@ -84,8 +84,8 @@ def test_entailment_pairs() -> None:
 
 def test_causal_targets_end_together() -> None:
     c = coder("bpe", "causal", max_target=16)
-    rows = stored(c, [GenerateInstance("Say a long thing.", "yes")], [GenerateInstance("Say", "no")],
-                  train=True)
+    long, short = GenerateInstance("Say a long thing.", "yes"), GenerateInstance("Say", "no")
+    rows = stored(c, [long], [short], train=True)
     batch = collate(rows, c.layout, "generate")
     assert batch.target is not None
     for k, (source, target) in enumerate((("Say a long thing.", " yes"), ("Say", " no"))):

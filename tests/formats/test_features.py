@@ -335,7 +335,8 @@ def test_the_oracle_of_entailment_in_words_agrees() -> None:
 
 def test_sizes_count_tokens() -> None:
     c = coder("bpe")
-    (row,) = rows(c, EntailInstance("Ann saw Bob", "yes", 1.0), EntailInstance("Ann saw Bob", "no", 0.0))
+    pair = [EntailInstance("Ann saw Bob", h, None) for h in ("yes", "no")]
+    (row,) = rows(c, *pair)
     premise, frame = len(row.shared), 3
     yes, no = map(len, row.variants)
     assert row.length == premise + max(yes, no) + frame

@@ -86,7 +86,10 @@ def test_end_and_padding_are_no_part_of_a_text() -> None:
 
 @pytest.mark.parametrize(
     ("text", "written"),
-    [("yes", " yes"), ("你好", "你好"), ("東京 a", "東京 a"), ("한국", "한국"), ("", ""), ("7", " 7")],
+    [
+        ("yes", " yes"), ("7", " 7"), ("", ""),
+        ("你好", "你好"), ("東京 a", "東京 a"), ("한국", "한국"),
+    ],
 )
 def test_a_target_continues_its_source_as_its_script_does(text: str, written: str) -> None:
     assert coder("gpt", "causal").target(text) == written

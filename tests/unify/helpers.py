@@ -42,8 +42,8 @@ TINY: dict[str, dict[str, Any]] = {
 
 
 def tiny(
-    architecture: str, format: str, head: str = "auto", *, seed: int = 0, spread: float | None = None,
-    tokenizer: str = "bpe", window: int = 96, max_target: int = 12,
+    architecture: str, format: str, head: str = "auto", *, seed: int = 0,
+    spread: float | None = None, tokenizer: str = "bpe", window: int = 96, max_target: int = 12,
     config: Mapping[str, Any] | None = None, **head_options: Any,
 ) -> Backbone:
     """A two-layer model of width 32. ``spread`` widens its weights, so that what an untrained

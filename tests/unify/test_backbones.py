@@ -272,7 +272,8 @@ def test_heads_of_their_own_accord() -> None:
     assert found == {
         ("bert", "extract"): "span", ("bert", "entail"): "pair", ("bert", "generate"): "masked",
         ("gpt2", "generate"): "causal", ("llama", "entail"): "causal",
-        ("t5", "generate"): "seq2seq", ("bart", "entail"): "seq2seq", ("roberta", "extract"): "span",
+        ("t5", "generate"): "seq2seq", ("bart", "entail"): "seq2seq",
+        ("roberta", "extract"): "span",
     }
 
 

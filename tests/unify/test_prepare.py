@@ -164,7 +164,8 @@ def test_rows_without_a_label_do_not_train_and_are_counted(tmp_path: Path) -> No
 
 def test_answers_that_the_format_cannot_hold_are_counted(tmp_path: Path) -> None:
     rows = [
-        {"question": "Who?", "passage": "Ann saw the big red boat", "answers": [{"text": t, "start": s}]}
+        {"question": "Who?", "passage": "Ann saw the big red boat",
+         "answers": [{"text": t, "start": s}]}
         for t, s in (("Ann", 0), ("the big red boat", 8), ("nn", 1))
     ]
     task = own.task_from_rows(rows, tmp_path, "answer", {})

@@ -62,7 +62,7 @@ def test_the_pointer_finds_what_its_scores_say() -> None:
     torch.manual_seed(1)
     head = GlobalPointerHead(8, types=2, size=16)
     hidden = torch.randn(2, 7, 8)
-    inside = [[False, False, True, True, True, True, False], [False, True, True, False] + 3 * [False]]
+    inside = [[2 <= i <= 5 for i in range(7)], [1 <= i <= 2 for i in range(7)]]
     found = head.spans(hidden, batch_over(inside), 5, 3)
     scores = head(hidden)
     for k in range(2):
@@ -151,7 +151,8 @@ def test_starts_and_ends_speak_of_one_type() -> None:
 def test_a_candidate_in_no_window_is_the_worst(head: str) -> None:
     backbone = tiny("modernbert", "extract", head, window=40)
     text = "good bad. " + "boats and dogs " * 30
-    example = ExtractInstance("Which?", text, (), (Span(0, 4), Span(5, 8), Span(len(text) - 5, len(text) - 1)))
+    last = Span(len(text) - 5, len(text) - 1)
+    example = ExtractInstance("Which?", text, (), (Span(0, 4), Span(5, 8), last))
     rows = stored(backbone, [example])
     assert len(rows) > 2
     with torch.inference_mode():

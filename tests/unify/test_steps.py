@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +211,7 @@ def test_token_batches_keep_their_bound_and_order() -> None:
     for batch in found:
         padded = max(r.length for r in batch) * sum(len(r.widths) for r in batch)
         assert padded <= 300 or len(batch) == 1
-    for batch, following in zip(found, found[1:], strict=False):  # no batch could have held more
+    for batch, following in pairwise(found):  # no batch could have held more
         both = [*batch, following[0]]
         assert max(r.length for r in both) * sum(len(r.widths) for r in both) > 300
 

@@ -5,5 +5,12 @@ from .factory import HEADS, build, load, load_pretrained, save
 from .tokenizer import train_tokenizer
 
 __all__ = [
-    "HEADS", "Backbone", "Partial", "build", "load", "load_pretrained", "save", "train_tokenizer",
+    "HEADS",
+    "Backbone",
+    "Partial",
+    "build",
+    "load",
+    "load_pretrained",
+    "save",
+    "train_tokenizer",
 ]

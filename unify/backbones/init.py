@@ -27,12 +27,20 @@ _NAMES = (  # query, key, value, and where the output projection is found from t
 
 
 class Attention(NamedTuple):
-    """One attention layer's projections."""
+    """One attention layer's projections; ``halves`` says that rotary positions turn dimension j
+    with j + size/2 (Llama), and not with its neighbour (RoFormer)."""
 
     query: nn.Linear
     key: nn.Linear
     value: nn.Linear
     output: nn.Linear
+    halves: bool
+
+    def spread(self, first: Tensor, second: Tensor) -> Tensor:
+        """The two members of each rotary pair, laid out as this layer has them."""
+        if self.halves:
+            return torch.cat([first, second])
+        return torch.stack([first, second], 1).flatten()
 
 
 def attentions(model: nn.Module) -> Iterator[Attention]:
@@ -46,10 +54,12 @@ def attentions(model: nn.Module) -> Iterator[Attention]:
                 output = getattr(modules.get(f"{name.rpartition('.')[0]}.output"), "dense", None)
             query, key, value = (getattr(module, str(n), None) for n in inputs)
             if (
-                isinstance(query, nn.Linear) and isinstance(key, nn.Linear)
-                and isinstance(value, nn.Linear) and isinstance(output, nn.Linear)
+                isinstance(query, nn.Linear)
+                and isinstance(key, nn.Linear)
+                and isinstance(value, nn.Linear)
+                and isinstance(output, nn.Linear)
             ):
-                yield Attention(query, key, value, output)
+                yield Attention(query, key, value, output, halves=o == "o_proj")
 
 
 def initialise(
@@ -102,7 +112,11 @@ def initialise(
 
 
 def _mimetic(
-    attention: Attention, heads: int, apart: Tensor | None, match: float, previous: float,
+    attention: Attention,
+    heads: int,
+    apart: Tensor | None,
+    match: float,
+    previous: float,
     carry: float,
 ) -> None:
     width = attention.query.in_features
@@ -120,7 +134,7 @@ def _mimetic(
                 unit = apart / apart.norm()
                 shared = shared - (shared @ unit)[:, None] * unit[None, :]
             # Where the likes stand should not matter: little weight on fast-turning pairs.
-            shared = shared * (1 - 0.9 * fast.repeat_interleave(2))[:, None]
+            shared = shared * (1 - 0.9 * attention.spread(fast, fast))[:, None]
             shared = shared * math.sqrt(match * math.sqrt(size))
             attention.query.weight[rows] = shared + 0.02 * torch.randn(size, width)
             attention.key.weight[rows] = shared + 0.02 * torch.randn(size, width)
@@ -144,7 +158,7 @@ def _look_back(
     scale = math.sqrt(previous * math.sqrt(size) / float(fast.sum()))
     attention.query.weight[rows] *= 0.3
     attention.key.weight[rows] *= 0.3
-    pairs = torch.stack([fast, torch.zeros_like(fast)], 1)
-    turned = torch.stack([fast * torch.cos(rate), fast * torch.sin(rate)], 1)
-    attention.query.bias[rows] = scale * pairs.flatten()
-    attention.key.bias[rows] = scale * turned.flatten()
+    attention.query.bias[rows] = scale * attention.spread(fast, torch.zeros_like(fast))
+    attention.key.bias[rows] = scale * attention.spread(
+        fast * torch.cos(rate), fast * torch.sin(rate)
+    )

@@ -33,9 +33,7 @@ class LanguageModel(Backbone):
 
     format: ClassVar = ("generate", "entail")
 
-    def __init__(
-        self, model: Any, coder: Coder, *, score: Literal["mean", "sum"] = "mean"
-    ) -> None:
+    def __init__(self, model: Any, coder: Coder, *, score: Literal["mean", "sum"] = "mean") -> None:
         super().__init__(model, coder)
         if score not in ("mean", "sum"):
             raise ConfigError("unknown scoring", got=score, expected="mean or sum")
@@ -46,7 +44,7 @@ class LanguageModel(Backbone):
 
     @abstractmethod
     def target_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Logits ``[n, T, vocabulary]`` and the tokens ``[n, T]`` that they predict (-100: none)."""
+        """Logits ``[n, T, words]`` and the tokens ``[n, T]`` that they predict (-100: none)."""
 
     def loss(self, batch: Batch) -> Tensor:
         logits, target = self.target_logits(batch)
@@ -98,14 +96,16 @@ class LanguageModel(Backbone):
         # A published model's habits (beams, penalties, forced ends) are not ours: set them aside.
         habits = model.generation_config
         model.generation_config = GenerationConfig(
-            max_new_tokens=layout.max_target, do_sample=False, num_beams=1,
-            eos_token_id=layout.eos, pad_token_id=layout.pad, bos_token_id=layout.bos,
+            max_new_tokens=layout.max_target,
+            do_sample=False,
+            num_beams=1,
+            eos_token_id=layout.eos,
+            pad_token_id=layout.pad,
+            bos_token_id=layout.bos,
             decoder_start_token_id=getattr(model.config, "decoder_start_token_id", None),
         )
         try:
-            out = model.generate(
-                input_ids=ids.to(self.device), attention_mask=mask.to(self.device)
-            )
+            out = model.generate(input_ids=ids.to(self.device), attention_mask=mask.to(self.device))
         finally:
             model.generation_config = habits
         start = ids.shape[1] if layout.kind == "causal" else 1
@@ -133,7 +133,9 @@ class CausalBackbone(LanguageModel):
         known = (batch.target != -100).any(0)
         keep = int(len(known) - int(known.int().argmax())) + 1
         kwargs: dict[str, Any] = {
-            "input_ids": batch.ids, "attention_mask": batch.mask, "use_cache": False,
+            "input_ids": batch.ids,
+            "attention_mask": batch.mask,
+            "use_cache": False,
         }
         if self.places:  # padding stands on the left: say where each text begins
             kwargs["position_ids"] = (batch.mask.cumsum(1) - 1).clamp(min=0)
@@ -160,7 +162,8 @@ class Seq2SeqBackbone(LanguageModel):
         decoder_ids = torch.cat([begin, given[:, :-1]], 1)
         logits = self.model(
             encoder_outputs=BaseModelOutput(last_hidden_state=states[batch.source_of]),
-            attention_mask=batch.mask[batch.source_of], decoder_input_ids=decoder_ids,
+            attention_mask=batch.mask[batch.source_of],
+            decoder_input_ids=decoder_ids,
             use_cache=False,
         ).logits
         return logits, batch.target
@@ -188,7 +191,8 @@ class MaskedBackbone(LanguageModel):
 
     def generate(self, rows: Sequence[StoredRow]) -> list[str]:
         raise ConfigError(
-            "a masked language model cannot write freely", got=type(self.model).__name__,
+            "a masked language model cannot write freely",
+            got=type(self.model).__name__,
             expected="a task with listed options, or a causal or seq2seq model",
             fix="leave open tasks out of the suite, or use model=tiny_llama",
         )

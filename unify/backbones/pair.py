@@ -29,7 +29,10 @@ class PairHead(nn.Module):
     ``yes`` is the id of the one that means entailment."""
 
     def __init__(
-        self, width: int, labels: Sequence[str] = ("no", "yes"), yes: int = 1,
+        self,
+        width: int,
+        labels: Sequence[str] = ("no", "yes"),
+        yes: int = 1,
         pool: Literal["first", "mean"] = "first",
     ) -> None:
         super().__init__()
@@ -85,9 +88,7 @@ class PairBackbone(Backbone):
         odds = self.odds(batch).tolist()
         return [
             Partial(rows[r].row, rows[r].instance + v, Entailment(o))
-            for r, v, o in zip(
-                batch.row_of.tolist(), batch.variant_of.tolist(), odds, strict=True
-            )
+            for r, v, o in zip(batch.row_of.tolist(), batch.variant_of.tolist(), odds, strict=True)
         ]
 
 
@@ -101,7 +102,8 @@ class NextSentenceBackbone(PairBackbone):
         Backbone.__init__(self, model, coder)
         if not hasattr(model, "cls"):
             raise ConfigError(
-                "a model without a next-sentence head", got=type(model).__name__,
+                "a model without a next-sentence head",
+                got=type(model).__name__,
                 expected="BertForNextSentencePrediction or alike",
             )
 

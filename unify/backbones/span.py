@@ -38,7 +38,8 @@ class StartEndHead(nn.Module):
         self.closed = closed
         if types != 1:
             raise ConfigError(
-                "a start/end head scores one type at a time", got=types,
+                "a start/end head scores one type at a time",
+                got=types,
                 fix="use head=global_pointer, or format.one_pass=false",
             )
         self.out = nn.Linear(width, 2)
@@ -76,10 +77,20 @@ class StartEndHead(nn.Module):
         best_start, best_end = start.topk(wide, 1), end.topk(wide, 1)
         for k in range(len(start)):
             room = int(batch.inside[k].sum())
-            s_at = dict(zip(best_start.indices[k, :room].tolist(),
-                            best_start.values[k, :room].tolist(), strict=True))
-            e_at = dict(zip(best_end.indices[k, :room].tolist(),
-                            best_end.values[k, :room].tolist(), strict=True))
+            s_at = dict(
+                zip(
+                    best_start.indices[k, :room].tolist(),
+                    best_start.values[k, :room].tolist(),
+                    strict=True,
+                )
+            )
+            e_at = dict(
+                zip(
+                    best_end.indices[k, :room].tolist(),
+                    best_end.values[k, :room].tolist(),
+                    strict=True,
+                )
+            )
             out.append(pair_up(s_at, e_at, most, longest))
         return out
 
@@ -134,7 +145,8 @@ def pair_up(
                 continue
             total = a + b
             clear = (
-                a > 0 and b > 0
+                a > 0
+                and b > 0
                 and not any(s < t <= e for t in sure_starts)
                 and not any(s <= t < e for t in sure_ends)
             )
@@ -202,9 +214,7 @@ class SpanBackbone(Backbone):
                 continue
             places = row.offsets.reshape(-1, 2)
             spans = [
-                ScoredSpan(
-                    int(places[s - shift[k], 0]), int(places[e - shift[k], 1]), score, kind
-                )
+                ScoredSpan(int(places[s - shift[k], 0]), int(places[e - shift[k], 1]), score, kind)
                 for s, e, score, kind in found[k]
             ]
             out.append(Partial(row.row, row.instance + v, Spans(tuple(spans))))

@@ -50,7 +50,13 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 2048, window: int = 
         ]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD, bos_token=BEGIN, eos_token=END,
-        mask_token=MASK, cls_token=BEGIN, sep_token=END, model_max_length=window,
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        bos_token=BEGIN,
+        eos_token=END,
+        mask_token=MASK,
+        cls_token=BEGIN,
+        sep_token=END,
+        model_max_length=window,
         clean_up_tokenization_spaces=False,
     )

@@ -20,13 +20,14 @@ a row that could not be read.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from formats.errors import ConfigError, RowError, UnknownName
-from formats.examples import KINDS
+from formats.examples import KINDS, Example
 
 from ..answers import shown
 from ..config import Plain, assignments, check_keys, need
@@ -52,8 +53,11 @@ def run(arguments: Sequence[str]) -> int:
         raise UnknownName("type", kind, KINDS)
     check_keys(values, (*COMMON, *NEEDS[kind]), f"predict type={kind}")
     if bool(texts) == bool(values.get("file")):
-        raise ConfigError("predict asks either texts or a file", got=list(arguments),
-                          expected='unify predict … "a text", or file=rows.csv')
+        raise ConfigError(
+            "predict asks either texts or a file",
+            got=list(arguments),
+            expected='unify predict … "a text", or file=rows.csv',
+        )
     from ..unified import Unified
 
     model = Unified.load(origin)
@@ -78,14 +82,21 @@ def one(model: Any, kind: str, text: str, values: Plain) -> Any:
     """The answer of ``model`` to one text."""
     ask: Plain = {"instruction": values.get("instruction")}
     if kind in ("classify", "multilabel"):
-        return model.classify(text, _words(values, "labels"), text_b=values.get("text_b"),
-                              several=kind == "multilabel", **ask)
+        return model.classify(
+            text,
+            _words(values, "labels"),
+            text_b=values.get("text_b"),
+            several=kind == "multilabel",
+            **ask,
+        )
     if kind == "choose":
         return model.choose(text, _words(values, "options"), context=values.get("context"), **ask)
     if kind == "answer":
         return model.answer(
-            need(values, "question", "predict", '"Who …?"'), text,
-            several=bool(values.get("several")), unanswerable=bool(values.get("unanswerable")),
+            need(values, "question", "predict", '"Who …?"'),
+            text,
+            several=bool(values.get("several")),
+            unanswerable=bool(values.get("unanswerable")),
             **ask,
         )
     if kind == "tag":
@@ -95,8 +106,12 @@ def one(model: Any, kind: str, text: str, values: Plain) -> Any:
         return model.relate(text, head, tail, _words(values, "labels"), **ask)
     if kind == "rate":
         return model.rate(
-            text, float(values.get("low", 0)), float(values.get("high", 10)),
-            quantum=float(values.get("quantum", 1)), text_b=values.get("text_b"), **ask,
+            text,
+            float(values.get("low", 0)),
+            float(values.get("high", 10)),
+            quantum=float(values.get("quantum", 1)),
+            text_b=values.get("text_b"),
+            **ask,
         )
     return model.generate(text, **ask)
 
@@ -123,7 +138,10 @@ def declaration(kind: str, values: Plain) -> Plain:
 
 def whole_file(model: Any, kind: str, path: Path, values: Plain) -> int:
     """Asks every row of a file; what was answered stays written whatever comes later."""
+    from tasks.task import Skipped
+
     from ..answers import plain
+    from ..data.prepare import row_number
     from ..own import task_from_file
     from ..progress import progress
     from ..unified import shares
@@ -139,19 +157,32 @@ def whole_file(model: Any, kind: str, path: Path, values: Plain) -> int:
             sink.write(json.dumps(record, ensure_ascii=False) + "\n")
             sink.flush()
 
-        class Listing:
-            """Writes a row that cannot be read where its answer would stand."""
+        waiting: dict[int, RowError] = {}  # rows are read a chunk ahead of their answers
+
+        class Listing(Skipped):
+            """Keeps a row that cannot be read until its place is reached."""
 
             def add(self, error: RowError) -> None:
-                bad.append(error)
-                write({"row": error.where.get("row"), "error": str(error)})
+                waiting[int(str(error.where["row"]))] = error
+
+        def refused(example: Example, error: RowError) -> None:
+            error.where["row"] = row_number(example)
+            error.at(file=str(path))
+            waiting[row_number(example)] = error
+
+        def flush(before: float) -> None:
+            for row in sorted(r for r in waiting if r < before):
+                bad.append(waiting.pop(row))
+                write({"row": row, "error": str(bad[-1])})
 
         examples = task.examples("data", on_bad_row="skip", skipped=Listing())
-        for example, answer, raws in model.predict(examples, task.prompt):
-            row = int(example.id.rsplit("/", 1)[1])
+        for example, answer, raws in model.predict(examples, task.prompt, refused):
+            row = row_number(example)
+            flush(row)
             write({"row": row, "answer": plain(answer, example), "scores": shares(example, raws)})
             answered += 1
             advance(1)
+        flush(math.inf)
     print(f"{answered} rows answered, {len(bad)} could not be read -> {out}")
     for error in bad[:3]:
         print(error, file=sys.stderr)

@@ -39,13 +39,20 @@ def run(arguments: Sequence[str]) -> int:
         raise UnsupportedCell(f"{name} cannot be asked as {format.name}: {reason}", task=name)
     tokenizer = build.build_tokenizer(config["model"], build.build_suite(config["suite"]))
     kind = layout_kind(config["model"], format.name)
-    coder = Coder(tokenizer, probe_layout(
-        tokenizer, kind, config["model"]["window"], max_target=config["model"]["max_target"]
-    ))
+    coder = Coder(
+        tokenizer,
+        probe_layout(
+            tokenizer, kind, config["model"]["window"], max_target=config["model"]["max_target"]
+        ),
+    )
     splits = task.splits()
     split = str(values.get("split") or ("train" if "train" in splits else splits[0]))
     shown = preview(
-        task, format, coder, split=split, n=int(values.get("n", 3)),
+        task,
+        format,
+        coder,
+        split=split,
+        n=int(values.get("n", 3)),
         template=int(values.get("template", 0)),
     )
     print(f"{task.name} ({task.type.__name__}, split {split}) as {format.name}")

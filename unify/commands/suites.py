@@ -20,11 +20,15 @@ def run(arguments: Sequence[str]) -> int:
             print(f"{name}: {len(suite.seen)} seen, {len(suite.unseen)} unseen tasks")
         return 0
     if len(arguments) != 2 or arguments[0] != "check":
-        raise ConfigError("unknown words", got=list(arguments), expected="unify suites check <name>")
+        raise ConfigError(
+            "unknown words", got=list(arguments), expected="unify suites check <name>"
+        )
     suite = suites.load(arguments[1])
     leaks = unseen.check(suite)
     for leak in leaks:
         print(f"- {leak}")
-    print(f"{suite.name}: {len(leaks)} leaks between {len(suite.seen)} seen and "
-          f"{len(suite.unseen)} unseen tasks")
+    print(
+        f"{suite.name}: {len(leaks)} leaks between {len(suite.seen)} seen and "
+        f"{len(suite.unseen)} unseen tasks"
+    )
     return 1 if leaks else 0

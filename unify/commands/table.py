@@ -25,8 +25,8 @@ def run(arguments: Sequence[str]) -> int:
         for path in found:
             if not path.exists():
                 raise RunError("no finished run here", file=str(path.parent))
-            reports[path.parent.name if len(found) == 1 else f"{folder.name}/{path.parent.name}"] = (
-                read_json(path)
-            )
+            reports[
+                path.parent.name if len(found) == 1 else f"{folder.name}/{path.parent.name}"
+            ] = read_json(path)
     show(Comparison.of("runs", reports))
     return 0

@@ -69,7 +69,9 @@ def show(name: str) -> int:
         print(f"  fields    {', '.join(f'{k} <- {v}' for k, v in task.fields.items())}")
     space = task.labels or task.types
     if space is not None:
-        pairs = [n if n == w else f"{n} ({w})" for n, w in zip(space.names, space.words, strict=True)]
+        pairs = [
+            n if n == w else f"{n} ({w})" for n, w in zip(space.names, space.words, strict=True)
+        ]
         print(f"  labels    {', '.join(pairs)}")
     if task.scale:
         print("  scale     {:g} to {:g} by {:g}".format(*task.scale))

@@ -1,4 +1,4 @@
-"""The Lightning data module: a mixture of tasks as whole optimizer steps, in a reproducible order."""
+"""The Lightning data module: a mixture of tasks as whole optimizer steps, in a fixed order."""
 
 from __future__ import annotations
 
@@ -13,16 +13,9 @@ from torch.utils.data import DataLoader, IterableDataset
 from formats.collate import Batch, collate
 from formats.errors import ConfigError
 from formats.layout import Layout
-from formats.store import FeatureStore
 from tasks.sampling import Sampler
 
-
-@dataclass(frozen=True)
-class TaskFeatures:
-    """A task's name and its prepared rows."""
-
-    name: str
-    store: FeatureStore
+from .prepare import TaskFeatures
 
 
 def _cut(order: np.ndarray, parts: int) -> list[np.ndarray]:
@@ -64,7 +57,8 @@ class StepPlan:
                 raise ConfigError(f"{name} below one", got=getattr(self, name))
         if self.parts > self.batch_size:
             raise ConfigError(
-                "more micro-batches than rows in a step", got=self.parts,
+                "more micro-batches than rows in a step",
+                got=self.parts,
                 expected=f"at most batch_size={self.batch_size}",
             )
 
@@ -87,7 +81,10 @@ class StepPlan:
         steps = order.reshape(self.bucket, self.batch_size)
         steps = steps[rng.permutation(self.bucket)]
         return [
-            [(tasks[part], rows[part]) for part in _cut(step[np.argsort(lengths[step])], self.parts)]
+            [
+                (tasks[part], rows[part])
+                for part in _cut(step[np.argsort(lengths[step])], self.parts)
+            ]
             for step in steps
         ]
 
@@ -100,8 +97,14 @@ class StepBatches(IterableDataset[Batch]):
     """Endless micro-batches from the step that ``first_step()`` gives when iteration begins."""
 
     def __init__(
-        self, plan: StepPlan, features: Sequence[TaskFeatures], layout: Layout, format: str,
-        first_step: Any, rank: int = 0, world: int = 1,
+        self,
+        plan: StepPlan,
+        features: Sequence[TaskFeatures],
+        layout: Layout,
+        format: str,
+        first_step: Any,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
         self.plan, self.features, self.layout, self.format = plan, features, layout, format
         self.first_step, self.rank, self.world = first_step, rank, world
@@ -119,9 +122,7 @@ class StepBatches(IterableDataset[Batch]):
         batches = []
         whole = 0.0
         for tasks, rows in parts:
-            stored = [
-                self.features[t].store[int(r)] for t, r in zip(tasks, rows, strict=True)
-            ]
+            stored = [self.features[t].store[int(r)] for t, r in zip(tasks, rows, strict=True)]
             batch = collate(stored[self.rank :: self.world], self.layout, self.format)
             batch.tasks = tasks[self.rank :: self.world]
             batches.append(batch)
@@ -163,7 +164,8 @@ def _stage(
     chosen = [k for k, t in enumerate(train) if t.name in rates]
     sampler = Sampler(
         tuple(len(train[k].store) for k in chosen),
-        tuple(rates[train[k].name] for k in chosen), seed + 1,
+        tuple(rates[train[k].name] for k in chosen),
+        seed + 1,
     )
     return Stage(steps, sampler, np.array(chosen))
 
@@ -192,7 +194,8 @@ class MixtureData(pl.LightningDataModule):
         empty = [t.name for t in train if not len(t.store)]
         if empty or not train:
             raise ConfigError(
-                "nothing to train on", got=empty or "no task",
+                "nothing to train on",
+                got=empty or "no task",
                 expected="every seen task has at least one labelled row",
             )
         self.train, self.validation = list(train), [v for v in validation if len(v.store)]
@@ -200,19 +203,26 @@ class MixtureData(pl.LightningDataModule):
         self.layout, self.format = layout, format if layout.kind == "encoder" else "generate"
         self.batch_size = batch_size
         self.plan = StepPlan(
-            Sampler(
-                tuple(len(t.store) for t in train), tuple(rates[t.name] for t in train), seed
-            ),
+            Sampler(tuple(len(t.store) for t in train), tuple(rates[t.name] for t in train), seed),
             [t.store.column("length") for t in train],
-            batch_size, bucket, parts, seed, _stage(train, stage, seed),
+            batch_size,
+            bucket,
+            parts,
+            seed,
+            _stage(train, stage, seed),
         )
 
     def train_dataloader(self) -> DataLoader[Batch]:
         trainer = self.trainer
         assert trainer is not None
         batches = StepBatches(
-            self.plan, self.train, self.layout, self.format,
-            lambda: trainer.global_step, trainer.global_rank, trainer.world_size,
+            self.plan,
+            self.train,
+            self.layout,
+            self.format,
+            lambda: trainer.global_step,
+            trainer.global_rank,
+            trainer.world_size,
         )
         return DataLoader(batches, batch_size=None)
 

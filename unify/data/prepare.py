@@ -1,4 +1,4 @@
-"""A task's rows, rendered and tokenized once, cached under a fingerprint of all that shapes them."""
+"""A task's rows, rendered and tokenized once, cached under what shapes them."""
 
 from __future__ import annotations
 
@@ -62,10 +62,27 @@ class Preparation:
 
     def fingerprint(self, task: Task) -> str:
         parts = (
-            task.fingerprint(), repr(task.prompt), repr(self.format), self.format.name, self.coder.fingerprint(),
-            self.split, self.train, self.limit, self.templates, self.on_bad_row, _code(),
+            task.fingerprint(),
+            repr(task.prompt),
+            repr(self.format),
+            self.format.name,
+            self.coder.fingerprint(),
+            self.split,
+            self.train,
+            self.limit,
+            self.templates,
+            self.on_bad_row,
+            _code(),
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
+
+
+@dataclass(frozen=True)
+class TaskFeatures:
+    """A task's name and its prepared rows."""
+
+    name: str
+    store: FeatureStore
 
 
 def row_number(example: Example) -> int:
@@ -83,9 +100,7 @@ def feature_rows(
     skipped = Skipped()
     unheld: Counter[str] = Counter()
     rows = unlabelled = 0
-    examples = task.examples(
-        p.split, limit=p.limit, on_bad_row=p.on_bad_row, skipped=skipped
-    )
+    examples = task.examples(p.split, limit=p.limit, on_bad_row=p.on_bad_row, skipped=skipped)
     while chunk := list(islice(examples, CHUNK)):
         groups = []
         for example in chunk:
@@ -99,9 +114,7 @@ def feature_rows(
                 reason = p.format.holds(example, task.prompt, template=template)
                 if reason is not None:
                     unheld[reason] += 1
-            instances = p.format.encode(
-                example, task.prompt, template=template, sample=p.train
-            )
+            instances = p.format.encode(example, task.prompt, template=template, sample=p.train)
             groups.append(Group(row, list(instances)))
         rows += len(groups)
         try:
@@ -114,17 +127,25 @@ def feature_rows(
             rows -= skipped.count - before
         yield from features
     facts.update(
-        task=task.name, split=p.split, rows=rows, unlabelled=unlabelled,
-        skipped=_plain(skipped), unheld=dict(unheld),
+        task=task.name,
+        split=p.split,
+        rows=rows,
+        unlabelled=unlabelled,
+        skipped=_plain(skipped),
+        unheld=dict(unheld),
     )
 
 
 def _plain(skipped: Skipped) -> dict[str, Any]:
-    return {
-        "rows": skipped.count,
-        "reasons": dict(skipped.reasons),
-        "first": [str(error) for error in skipped.first],
-    } if skipped.count else {}
+    return (
+        {
+            "rows": skipped.count,
+            "reasons": dict(skipped.reasons),
+            "first": [str(error) for error in skipped.first],
+        }
+        if skipped.count
+        else {}
+    )
 
 
 def _one_by_one(groups: list[Group], p: Preparation, skipped: Skipped) -> Iterator[FeatureRow]:

@@ -36,8 +36,12 @@ class Multitask(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         summed = self.backbone.loss(batch)
         self.log(
-            "val/loss", summed / max(batch.weight, 1.0), batch_size=max(1, int(batch.weight)),
-            on_epoch=True, prog_bar=True, sync_dist=True,
+            "val/loss",
+            summed / max(batch.weight, 1.0),
+            batch_size=max(1, int(batch.weight)),
+            on_epoch=True,
+            prog_bar=True,
+            sync_dist=True,
         )
 
     def configure_optimizers(self) -> Any:

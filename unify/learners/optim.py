@@ -19,7 +19,8 @@ class Optimization:
     """AdamW with warm-up, plateau and decay.
 
     ``warmup`` and ``hold`` are shares of all optimizer steps: the rise, and the plateau after it
-    before the decay begins; ``floor`` is the share of ``lr`` that is left at the end. Biases, norms and embeddings of size one dimension get no weight decay.
+    before the decay begins; ``floor`` is the share of ``lr`` that is left at the end. Parameters
+    of one dimension (biases, norms) get no weight decay. ``head_lr`` is for the head alone.
     """
 
     lr: float = 1e-3
@@ -39,7 +40,8 @@ class Optimization:
             raise ConfigError("unknown schedule", got=self.schedule, expected=", ".join(SCHEDULES))
         if not (self.warmup >= 0 and self.hold >= 0 and self.warmup + self.hold < 1):
             raise ConfigError(
-                "warm-up and plateau leave no step to decay", got=(self.warmup, self.hold),
+                "warm-up and plateau leave no step to decay",
+                got=(self.warmup, self.hold),
                 expected="shares of the steps that sum to less than 1",
             )
 

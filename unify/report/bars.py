@@ -42,18 +42,30 @@ def mark(root: ET.Element, kind: int, x: str) -> None:
 
 def sign(kind: int) -> Markup:
     """The sign alone, for a legend."""
-    root = ET.Element("svg", {
-        "width": "18", "height": str(HEIGHT), "class": "sign", "aria-hidden": "true",
-    })
+    root = ET.Element(
+        "svg",
+        {
+            "width": "18",
+            "height": str(HEIGHT),
+            "class": "sign",
+            "aria-hidden": "true",
+        },
+    )
     mark(root, kind, "9")
     return markup(root)
 
 
 def interval_sign() -> Markup:
     """A piece of bar with its whisker, for a legend."""
-    root = ET.Element("svg", {
-        "width": "34", "height": str(HEIGHT), "class": "sign", "aria-hidden": "true",
-    })
+    root = ET.Element(
+        "svg",
+        {
+            "width": "34",
+            "height": str(HEIGHT),
+            "class": "sign",
+            "aria-hidden": "true",
+        },
+    )
     add(root, "rect", cls="bar", x=0, y=MIDDLE - 6, width=24, height=12)
     _whisker(root, "16", "32")
     return markup(root)
@@ -66,8 +78,14 @@ def _whisker(root: ET.Element, low: str, high: str) -> None:
 
 
 def bar(
-    scale: Scale, label: str, value: Any, low: Any, high: Any,
-    baselines: Mapping[str, Any], kinds: Sequence[str], strong: bool = True,
+    scale: Scale,
+    label: str,
+    value: Any,
+    low: Any,
+    high: Any,
+    baselines: Mapping[str, Any],
+    kinds: Sequence[str],
+    strong: bool = True,
 ) -> Markup:
     """One bar. ``kinds`` fixes each trivial method's sign; ``strong`` is a full colour."""
     number, bottom, top = finite(value), finite(low), finite(high)
@@ -82,8 +100,13 @@ def bar(
     if number is not None:
         zero, end = scale.at(0.0), scale.at(number * 100)
         add(
-            root, "rect", cls="bar" if strong else "bar soft", x=f"{min(zero, end):g}%",
-            y=MIDDLE - 6, width=f"{abs(end - zero):g}%", height=12,
+            root,
+            "rect",
+            cls="bar" if strong else "bar soft",
+            x=f"{min(zero, end):g}%",
+            y=MIDDLE - 6,
+            width=f"{abs(end - zero):g}%",
+            height=12,
         )
         if bottom is not None and top is not None:
             _whisker(root, scale.percent(bottom * 100), scale.percent(top * 100))

@@ -66,9 +66,9 @@ class Comparison:
     @classmethod
     def of(cls, title: str, reports: Mapping[str, Report]) -> Comparison:
         """From one report per label."""
-        return cls(title, [
-            Run(label, r.unseen, r.skipped, r.seconds) for label, r in reports.items()
-        ])
+        return cls(
+            title, [Run(label, r.unseen, r.skipped, r.seconds) for label, r in reports.items()]
+        )
 
     def tasks(self) -> list[str]:
         """Every task that any run has or skipped, in order of appearance."""
@@ -81,9 +81,7 @@ class Comparison:
 
     def shared(self) -> list[str]:
         """The tasks on which every run has a value."""
-        return [
-            t for t in self.tasks() if all(run.cell(t).value is not None for run in self.runs)
-        ]
+        return [t for t in self.tasks() if all(run.cell(t).value is not None for run in self.runs)]
 
     def results(self, task: str) -> list[TaskResult]:
         """What the runs found on ``task``."""
@@ -130,19 +128,23 @@ class Comparison:
                 "best_baseline": self.baseline(task),
                 "runs": {run.label: run.cell(task).as_dict() for run in self.runs},
             }
-        whole: dict[str, Any] = clean({
-            "title": self.title,
-            "tasks": tasks,
-            "shared": self.shared(),
-            "best_baseline": self.baseline_macro(),
-            "runs": {
-                run.label: {
-                    "macro": self.macro(run), "own_macro": self.own_macro(run),
-                    "own_tasks": self.own_count(run), "seconds": run.seconds,
-                }
-                for run in self.runs
-            },
-        })
+        whole: dict[str, Any] = clean(
+            {
+                "title": self.title,
+                "tasks": tasks,
+                "shared": self.shared(),
+                "best_baseline": self.baseline_macro(),
+                "runs": {
+                    run.label: {
+                        "macro": self.macro(run),
+                        "own_macro": self.own_macro(run),
+                        "own_tasks": self.own_count(run),
+                        "seconds": run.seconds,
+                    }
+                    for run in self.runs
+                },
+            }
+        )
         return whole
 
     def write_json(self, path: Path) -> None:

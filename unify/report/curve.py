@@ -71,15 +71,11 @@ def _y_scale(values: Sequence[float], log: bool) -> tuple[Scale, list[float]]:
 
 def _line(inner: ET.Element, series: Sequence[Point], x: Scale, y: Scale, cls: str) -> None:
     unit = STRETCH / 100
-    points = " ".join(
-        f"{x.at(s) * unit:.1f},{STRETCH - y.at(v) * unit:.1f}" for s, v in series
-    )
+    points = " ".join(f"{x.at(s) * unit:.1f},{STRETCH - y.at(v) * unit:.1f}" for s, v in series)
     add(inner, "polyline", cls=cls, points=points, vector_effect="non-scaling-stroke")
 
 
-def _end_labels(
-    root: ET.Element, ends: Sequence[tuple[str, str, float]], y: Scale
-) -> None:
+def _end_labels(root: ET.Element, ends: Sequence[tuple[str, str, float]], y: Scale) -> None:
     """Names and last values beside the plot, pushed apart where the curves end close together."""
     placed = sorted(((HEIGHT * (1 - y.at(v) / 100), n, c, v) for n, c, v in ends))
     tops = [p[0] for p in placed]
@@ -104,9 +100,7 @@ def loss_chart(
     smooth = smoothed(train)
     steps = [s for s, _ in (*train, *held_out)]
     x = Scale(min(steps), max(steps)) if max(steps) > min(steps) else Scale(0, max(steps) or 1)
-    y, heights = _y_scale(
-        [v for _, v in (*train, *held_out)], logarithmic(losses, validation)
-    )
+    y, heights = _y_scale([v for _, v in (*train, *held_out)], logarithmic(losses, validation))
     said = "Loss by optimizer step."
     if smooth:
         said += f" Training, smoothed: {decimal(smooth[0][1])} to {decimal(smooth[-1][1])}."
@@ -123,8 +117,15 @@ def loss_chart(
         add(root, "line", cls="grid", x1=at, x2=at, y1=HEIGHT, y2=HEIGHT + 5)
         add(root, "text", f"{tick:,g}", x=at, y=HEIGHT + 19, text_anchor="middle", cls="number")
     inner = add(
-        root, "svg", x=0, y=0, width="100%", height=HEIGHT,
-        view_box=f"0 0 {STRETCH} {STRETCH}", preserve_aspect_ratio="none", overflow="visible",
+        root,
+        "svg",
+        x=0,
+        y=0,
+        width="100%",
+        height=HEIGHT,
+        view_box=f"0 0 {STRETCH} {STRETCH}",
+        preserve_aspect_ratio="none",
+        overflow="visible",
     )
     if len(train) > 1:
         _line(inner, thinned(train), x, y, "train")
@@ -143,7 +144,5 @@ def loss_chart(
 
 
 def _dot(root: ET.Element, point: Point, x: Scale, y: Scale, cls: str) -> None:
-    dot = add(
-        root, "circle", cls=cls, cx=x.percent(point[0]), cy=f"{100 - y.at(point[1]):g}%", r=4
-    )
+    dot = add(root, "circle", cls=cls, cx=x.percent(point[0]), cy=f"{100 - y.at(point[1]):g}%", r=4)
     add(dot, "title", f"step {point[0]:,.0f}: {decimal(point[1])}")

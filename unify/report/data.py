@@ -115,21 +115,24 @@ def as_json(report: Report, examples: bool = True) -> dict[str, Any]:
         unseen[result.task] = dict(result.as_dict())
         if examples:
             unseen[result.task]["examples"] = result.examples
-    whole: dict[str, Any] = clean({
-        "unseen": unseen,
-        "macro": macro(report.unseen),
-        "seen": report.seen,
-        "skipped": report.skipped,
-        "seconds": report.seconds,
-        "losses": report.losses,
-        "validation": report.validation,
-        "mixture": report.mixture,
-        "leaks": report.leaks,
-        "allowed_leaks": report.allowed_leaks,
-        "data_notes": report.data_notes,
-        "versions": report.versions,
-        "config": report.config,
-    })
+    whole: dict[str, Any] = clean(
+        {
+            "unseen": unseen,
+            "macro": macro(report.unseen),
+            "seen": report.seen,
+            "skipped": report.skipped,
+            "seconds": report.seconds,
+            "losses": report.losses,
+            "validation": report.validation,
+            "mixture": report.mixture,
+            "leaks": report.leaks,
+            "allowed_leaks": report.allowed_leaks,
+            "contact": report.contact,
+            "data_notes": report.data_notes,
+            "versions": report.versions,
+            "config": report.config,
+        }
+    )
     return whole
 
 

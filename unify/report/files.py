@@ -41,15 +41,26 @@ def read_json(path: Path) -> Report:
         found = json.loads(path.read_text(encoding="utf-8"))
         unseen = [_result(TaskResult, task, entry) for task, entry in found["unseen"].items()]
         return Report(
-            title=path.parent.name, unseen=unseen, seen=found["seen"], skipped=found["skipped"],
-            seconds=found["seconds"], losses=[(s, v) for s, v in found["losses"]],
-            validation=[(s, v) for s, v in found["validation"]], mixture=found["mixture"],
-            leaks=found["leaks"], allowed_leaks=found["allowed_leaks"],
-            data_notes=found["data_notes"], config=found["config"], versions=found["versions"],
+            title=path.parent.name,
+            unseen=unseen,
+            seen=found["seen"],
+            skipped=found["skipped"],
+            seconds=found["seconds"],
+            losses=[(s, v) for s, v in found["losses"]],
+            validation=[(s, v) for s, v in found["validation"]],
+            mixture=found["mixture"],
+            leaks=found["leaks"],
+            allowed_leaks=found["allowed_leaks"],
+            contact=found["contact"],
+            data_notes=found["data_notes"],
+            config=found["config"],
+            versions=found["versions"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
-            "no report that can be read", file=str(path), got=repr(error),
+            "no report that can be read",
+            file=str(path),
+            got=repr(error),
             fix="run the training or evaluation again",
         ) from None
 
@@ -57,6 +68,9 @@ def read_json(path: Path) -> Report:
 def _result(make: Any, task: str, entry: dict[str, Any]) -> Any:
     rest = {k: v for k, v in entry.items() if k not in (*_FIELDS, "seconds", "examples")}
     return make(
-        task, *(entry[k] for k in _FIELDS), entry.get("seconds", 0.0), rest,
+        task,
+        *(entry[k] for k in _FIELDS),
+        entry.get("seconds", 0.0),
+        rest,
         entry.get("examples", []),
     )

@@ -54,12 +54,24 @@ def _breaks(name: str) -> Markup:
 def environment() -> Environment:
     """The templates beside this file, with escaping on."""
     env = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
-        finalize=_final, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_final,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     env.filters.update(
-        points=_points, breaks=_breaks, interval=_interval, key=_key, tenths=_tenths,
-        count=numbers.count, share=numbers.share, duration=numbers.duration, plural=numbers.plural,
+        points=_points,
+        breaks=_breaks,
+        interval=_interval,
+        key=_key,
+        tenths=_tenths,
+        count=numbers.count,
+        share=numbers.share,
+        duration=numbers.duration,
+        plural=numbers.plural,
     )
     return env
 

@@ -43,8 +43,11 @@ def line(note: Mapping[str, Any]) -> dict[str, Any]:
     """One note as the page shows it."""
     why = [x for c in ("skipped", "unheld") for x in _reasons(c, note.get(c))]
     return {
-        "task": note.get("task", NONE), "split": note.get("split", NONE), "rows": note.get("rows"),
-        "counts": {c: _amount(note.get(c)) for c in COLUMNS}, "why": why + _remarks(note),
+        "task": note.get("task", NONE),
+        "split": note.get("split", NONE),
+        "rows": note.get("rows"),
+        "counts": {c: _amount(note.get(c)) for c in COLUMNS},
+        "why": why + _remarks(note),
     }
 
 
@@ -55,9 +58,14 @@ def lines(report: Report) -> list[dict[str, Any]]:
     for r in report.unseen:
         if r.task not in noted and r.notes:
             known = {k: v for k, v in r.notes.items() if k != "skipped_rows"}
-            notes.append({
-                "task": r.task, "rows": r.rows, "skipped": r.notes.get("skipped_rows"), **known,
-            })
+            notes.append(
+                {
+                    "task": r.task,
+                    "rows": r.rows,
+                    "skipped": r.notes.get("skipped_rows"),
+                    **known,
+                }
+            )
     shown = [line(note) for note in notes]
     return [n for n in shown if n["why"] or any(n["counts"].values())]
 

@@ -36,10 +36,16 @@ def _named(attributes: dict[str, object]) -> dict[str, str]:
 
 def canvas(height: float, label: str, cls: str) -> ET.Element:
     """An ``svg`` as wide as its place, ``height`` pixels high, with a name for screen readers."""
-    root = ET.Element("svg", {
-        "width": "100%", "height": f"{height:g}", "class": cls, "role": "img",
-        "aria-label": printable(label),
-    })
+    root = ET.Element(
+        "svg",
+        {
+            "width": "100%",
+            "height": f"{height:g}",
+            "class": cls,
+            "role": "img",
+            "aria-label": printable(label),
+        },
+    )
     add(root, "title", label)
     return root
 

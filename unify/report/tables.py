@@ -25,7 +25,10 @@ FILE_WIDTHS = (100, 240)  # narrowest and widest page that a file gets
 
 def _table() -> Table:
     return Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0),
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
         header_style="bold",
     )
 
@@ -52,8 +55,12 @@ def results_table(report: Report) -> Table:
         best = best_baseline(r)
         table.add_row(
             # Text, not str: a name with brackets is no markup.
-            Text(r.task), Text(r.type), Text(r.metric), Text(points(r.value), "bold"),
-            half_width(r.low, r.high), count(r.rows),
+            Text(r.task),
+            Text(r.type),
+            Text(r.metric),
+            Text(points(r.value), "bold"),
+            half_width(r.low, r.high),
+            count(r.rows),
             *(
                 Text(points(r.baselines.get(n)), "" if best and n == best[0] else "dim")
                 for n in names
@@ -136,15 +143,19 @@ def comparison_table(comparison: Comparison) -> Table:
         table.add_row(Text(task), metric, *cells, points(comparison.baseline(task)))
     table.add_section()
     table.add_row(
-        f"macro, {plural(len(shared), 'shared task')}", "",
+        f"macro, {plural(len(shared), 'shared task')}",
+        "",
         *(x for r in runs for x in (Text(points(comparison.macro(r)), "bold"), "")),
         points(comparison.baseline_macro()),
     )
     table.add_row(
-        "macro, own tasks", "",
-        *(x for r in runs for x in (
-            points(comparison.own_macro(r)), f"of {comparison.own_count(r)}"
-        )),
+        "macro, own tasks",
+        "",
+        *(
+            x
+            for r in runs
+            for x in (points(comparison.own_macro(r)), f"of {comparison.own_count(r)}")
+        ),
     )
     return table
 
@@ -152,7 +163,8 @@ def comparison_table(comparison: Comparison) -> Table:
 def comparison_view(comparison: Comparison) -> Group:
     """The comparison and what it leaves out."""
     parts: list[RenderableType] = [
-        Text(comparison.title, "bold"), Padding(comparison_table(comparison), (1, 0)),
+        Text(comparison.title, "bold"),
+        Padding(comparison_table(comparison), (1, 0)),
     ]
     times = "; ".join(f"{run.label} {duration(run.seconds)}" for run in comparison.runs)
     if times:
@@ -180,8 +192,13 @@ def render(*parts: RenderableType, width: int | None = None) -> str:
         width = min(wide, max([narrow, *needed]))
     page = io.StringIO()
     console = Console(
-        file=page, width=width, color_system=None, force_terminal=False, highlight=False,
-        emoji=False, legacy_windows=False,
+        file=page,
+        width=width,
+        color_system=None,
+        force_terminal=False,
+        highlight=False,
+        emoji=False,
+        legacy_windows=False,
     )
     for part in parts:
         console.print(part)

