@@ -137,7 +137,7 @@ def bare(setting: Setting) -> float:
     made = learner.optimization.configure(backbone, setting.steps)
     optimizer, schedule = made["optimizer"], made["lr_scheduler"]["scheduler"]
     clip = setting.config["trainer"]["gradient_clip_val"]
-    parameters = [p for p in backbone.parameters() if p.requires_grad]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     ends: list[float] = []
     torch.manual_seed(1)
     for batch in setting.batches:
