@@ -24,12 +24,9 @@ def evaluate(config: Mapping[str, Any], folder: Path) -> Report:
     quiet()
     backbone, format, trained, origin = runs.load_run(config["run"])
     suite = build.build_suite(config["suite"])
-    seen = build.build_suite(trained["suite"]) if "suite" in trained else None
-    suite = replace(
-        suite,
-        seen=seen.seen if seen else (),
-        limits={**(seen.limits if seen else {}), **suite.limits},
-    )
+    earlier = build.build_suite(trained["suite"]).limits if "suite" in trained else {}
+    seen = runs.seen_tasks(origin)
+    suite = replace(suite, seen=seen, limits={**earlier, **suite.limits})
     ready = load_suite(suite, format, allow_leaks=config["allow_leaks"])
     runs.write_config(folder, config)
     examples = config["report"]["examples"]

@@ -85,5 +85,13 @@ def load_run(path: str | Path) -> tuple[Any, Format, dict[str, Any], Path]:
     return backbones.load(folder / MODEL), build_format(config["format"]), config, folder
 
 
+def seen_tasks(folder: Path) -> tuple[str, ...]:
+    """Names of all tasks that the run's weights were trained on, those of its ``init`` included."""
+    try:
+        return tuple(json.loads((folder / FACTS).read_text(encoding="utf-8")).get("seen", ()))
+    except (OSError, ValueError):
+        return ()
+
+
 def write_facts(folder: Path, **facts: Any) -> None:
     (folder / FACTS).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")

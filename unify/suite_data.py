@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from formats.base import Format
@@ -53,10 +53,11 @@ def suite_texts(suite: Suite, most: int) -> Iterator[str]:
 
 
 def load_suite(
-    suite: Suite, format: Format, *, check_leaks: bool = True, allow_leaks: bool = False
+    suite: Suite, format: Format, *, allow_leaks: bool = False, before: Sequence[str] = ()
 ) -> Ready:
     """Loads the tasks, refuses leaks (LeakError) unless they are allowed, and drops unsupported
-    types with the reason."""
+    types with the reason. ``before`` names tasks that the model was trained on earlier: they count
+    as seen in the leak check."""
     ready = Ready(suite, [], [])
     for names, into in ((suite.seen, ready.seen), (suite.unseen, ready.unseen)):
         for name in names:
@@ -66,9 +67,10 @@ def load_suite(
                 into.append(task)
             else:
                 ready.skipped[name] = f"{task.type.__name__} as {format.name}: {reason}"
-    if check_leaks and suite.unseen and suite.seen:
+    everything = replace(suite, seen=tuple(dict.fromkeys((*suite.seen, *before))))
+    if suite.unseen and everything.seen:
         with progress("checking that unseen is unseen", len(suite.unseen), "tasks") as advance:
-            ready.leaks = check(suite)
+            ready.leaks = check(everything)
             advance(len(suite.unseen))
         if ready.leaks and not allow_leaks:
             refuse(ready.leaks)

@@ -97,7 +97,8 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         [curve, Randomness()],
         data["accumulate"],
     )
-    ready = load_suite(suite, format, allow_leaks=config["allow_leaks"])
+    before = runs.seen_tasks(runs.find(config["init"])) if config["init"] else ()
+    ready = load_suite(suite, format, allow_leaks=config["allow_leaks"], before=before)
     backbone = start(config, ready, format)
     ready.seen = answerable(backbone, format, ready.seen, ready.skipped)
 
@@ -180,6 +181,7 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
     runs.write_facts(
         folder,
         seconds=report.seconds,
+        seen=sorted({t.name for t in ready.seen} | set(before)),
         tokens=curve.tokens,
         seed=config["seed"],
         parameters=sum(p.numel() for p in backbone.parameters()),

@@ -80,20 +80,23 @@ class Unified:
     >>> model.classify("what a day", ["good", "bad"]).answer        # doctest: +SKIP
     """
 
-    def __init__(self, backbone: Backbone, format: Format, language: str = "en") -> None:
+    def __init__(
+        self, backbone: Backbone, format: Format, language: str = "en", seen: Sequence[str] = ()
+    ) -> None:
         self.backbone = backbone.eval()
         self.format = format
         self.language = language
+        self.seen = tuple(seen)  # the tasks it was trained on: evaluation refuses them as unseen
 
     @classmethod
     def load(cls, run: str | Path, device: str | None = None) -> Unified:
         """The model of a finished run. Raises RunError."""
         from .quiet import quiet
-        from .runs import load_run
+        from .runs import load_run, seen_tasks
 
         quiet()
-        backbone, format, _, _ = load_run(run)
-        return cls(backbone.to(device) if device else backbone, format)
+        backbone, format, _, folder = load_run(run)
+        return cls(backbone.to(device) if device else backbone, format, seen=seen_tasks(folder))
 
     def predict(
         self,
@@ -269,5 +272,6 @@ class Unified:
 
         path = Path(folder)
         runs.write_config(path, {"format": format_config(self.format)})
+        runs.write_facts(path, seen=list(self.seen), versions=runs.versions())
         backbones.save(self.backbone, path / runs.MODEL)
         return path

@@ -24,7 +24,7 @@ import torch
 from _bench import Figures, finish, parser, side_by_side, table
 
 from formats.collate import Batch
-from tasks import mixture
+from tasks import catalogue, mixture
 from unify import build
 from unify.backbones import Backbone
 from unify.callbacks import Curve, Randomness
@@ -32,7 +32,7 @@ from unify.config import compose
 from unify.data import MixtureData, TaskFeatures
 from unify.data.module import StepBatches
 from unify.quiet import quiet
-from unify.suite_data import features, load_suite
+from unify.suite_data import features
 
 BAR = 1.10
 CLOSE = 1e-6
@@ -95,11 +95,9 @@ def prepare(format: str, steps: int, warm: int, rows: int, overrides: Sequence[s
     pl.seed_everything(0, verbose=False)
     asked = build.build_format(config["format"])
     suite = build.build_suite(config["suite"])
-    ready = load_suite(suite, asked, check_leaks=False)
+    tasks = [t for t in map(catalogue.load, suite.seen) if asked.supports(t.type)]
     backbone = build.build_backbone(config["model"], asked, suite)
-    seen = features(
-        ready.seen, asked, backbone.coder, "train", "preparing", train=True, limit=rows
-    )
+    seen = features(tasks, asked, backbone.coder, "train", "preparing", train=True, limit=rows)
     rates = mixture.capped({t.name: len(t.store) for t in seen}, config["data"]["cap"])
     data = mixture_data(config, seen, rates, backbone)
     stream = StepBatches(data.plan, data.train, data.layout, data.format, lambda: 0)

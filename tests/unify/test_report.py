@@ -67,6 +67,7 @@ def test_the_json_is_exactly_this():
         "mixture": [{"task": "news", "rate": 1.0, "fraction": 1.0, "rows": 7, "mean_length": 4.5}],
         "leaks": [{"unseen": "topics", "seen": "news"}],
         "allowed_leaks": True,
+        "contact": [],
         "data_notes": [{"task": "news", "split": "train", "skipped": 2}],
         "versions": {"torch": "2.9"},
         "config": "a: 1\n",

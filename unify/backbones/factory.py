@@ -156,6 +156,14 @@ def build(
         **{k: dict(v) if isinstance(v, Mapping) else v for k, v in config.items()},
     )
     chosen = head_for(full, format, head)
+    limit = getattr(full, "max_position_embeddings", None)
+    if limit is not None and window > limit:
+        raise ConfigError(
+            "a window longer than the model has positions",
+            got=window,
+            expected=f"<= {limit}",
+            fix="lower model.window, or raise the positions in model.config",
+        )
     auto = getattr(transformers, _AUTO[chosen])
     model = auto.from_config(full, **_without_pooler(full, chosen))
     backbone = _assemble(

@@ -172,6 +172,7 @@ class SpanBackbone(Backbone):
     ) -> None:
         super().__init__(model, coder)
         self.most, self.longest, self.options = most, longest, head
+        self.types = int(str(head.get("types", 1)))
         self.head = self.make_head(model.config.hidden_size, **head)
 
     def make_head(self, width: int, **head: object) -> nn.Module:
@@ -187,6 +188,16 @@ class SpanBackbone(Backbone):
         return self.model(**common_kwargs(self.model, batch)).last_hidden_state
 
     def loss(self, batch: Batch) -> Tensor:
+        assert batch.spans is not None
+        asked = int(batch.spans[:, 3].max()) + 1 if len(batch.spans) else 1
+        if asked > self.types:
+            raise ConfigError(
+                "more entity types in one pass than the head scores",
+                got=asked,
+                expected=f"at most {self.types}",
+                fix="model.head=global_pointer model.head_options.types=<n>, "
+                "or format.one_pass=false",
+            )
         return self.head.loss(self.hidden(batch), batch)  # type: ignore[operator]
 
     def predict(self, rows: Sequence[StoredRow]) -> list[Partial]:
