@@ -20,7 +20,7 @@ BEGINNINGS = tuple(
 ENDINGS = tuple(
     "ac adin ago aly amor ana aric asu avi edo egin elu emi eron eska etta eva idan igo ika ilor "
     "ima ina iron isk ith iva oba odin ofa oka olin omar onu orim osta ova ulan umi una uric usk "
-    "uth uvo ybel yda ymar yth".split()
+    "uth uvo ybel yda ymar yth adra eman igar olda umen agol eril idos onim ural ysta enko".split()
 )
 
 # A compound is one of these and an ending of its class: moonberry, ironkin, saltkeeper.

@@ -97,7 +97,8 @@ def initialise(
     apart = None
     if types:
         nn.init.normal_(types[0].weight, 0.0, 0.3 * (embedding_std or std))
-        apart = types[0].weight.detach()[1] - types[0].weight.detach()[0]
+        if len(types[0].weight) > 1:
+            apart = types[0].weight.detach()[1] - types[0].weight.detach()[0]
     if match or previous or carry:
         heads = model.config.num_attention_heads
         with torch.no_grad():
