@@ -96,29 +96,40 @@ def collate(
     return _pair(rows, layout, format)
 
 
+def _framed(
+    parts: Sequence[tuple[np.ndarray, np.ndarray]], layout: Layout
+) -> tuple[Tensor, list[int], list[int]]:
+    """Pairs within their frame ``[n, L]``, their lengths, and where each second text begins."""
+    head, middle, tail = len(layout.before), len(layout.between), len(layout.after)
+    begins = [head + len(first) + middle for first, _ in parts]
+    ends = [begin + len(second) for begin, (_, second) in zip(begins, parts, strict=True)]
+    lengths = [end + tail for end in ends]
+    out = np.full((len(parts), max(lengths, default=0)), layout.pad, np.int64)
+    out[:, :head] = layout.before
+    for row, begin, end, (first, second) in zip(out, begins, ends, parts, strict=True):
+        row[head : begin - middle] = first
+        row[begin - middle : begin] = layout.between
+        row[begin:end] = second
+        row[end : end + tail] = layout.after
+    return torch.from_numpy(out), lengths, begins
+
+
 def _pair(rows: Sequence[StoredRow], layout: Layout, format: str) -> Batch:
-    before, between, after = (
-        np.array(x, np.int32) for x in (layout.before, layout.between, layout.after)
-    )
-    parts: list[np.ndarray] = []
-    second: list[int] = []
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
     row_of: list[int] = []
     variant_of: list[int] = []
-    shifts: list[int] = []
     for r, row in enumerate(rows):
         for v, variant in enumerate(row.variant_ids()):
-            pair = (variant, row.shared) if format == "extract" else (row.shared, variant)
-            parts.append(np.concatenate([before, pair[0], between, pair[1], after]))
-            second.append(len(before) + len(pair[0]) + len(between))
-            shifts.append(second[-1])
+            parts.append((variant, row.shared) if format == "extract" else (row.shared, variant))
             row_of.append(r)
             variant_of.append(v)
-    ids = _pad(parts, layout.pad)
+    ids, lengths, shifts = _framed(parts, layout)
     n, width = ids.shape
-    mask = _mask(parts, width)
     at = torch.arange(width)[None, :]
-    begin = torch.tensor(second)[:, None] if n else torch.zeros(0, 1, dtype=torch.long)
-    types = ((at >= begin) & mask.bool()).long() * layout.second_type
+    real = at < torch.tensor(lengths, dtype=torch.long)[:, None]
+    mask = real.long()
+    begin = torch.tensor(shifts, dtype=torch.long)[:, None]
+    types = ((at >= begin) & real).long() * layout.second_type
     batch = Batch(ids, mask, types, torch.tensor(row_of), torch.tensor(variant_of), float(n), rows)
     if format == "entail":
         batch.gold = torch.from_numpy(

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable
-from itertools import chain
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,7 +45,8 @@ class StoredRow(NamedTuple):
 
     def variant_ids(self) -> list[np.ndarray]:
         """The variants as separate arrays."""
-        return np.split(self.variants, np.cumsum(self.widths)[:-1]) if len(self.widths) else []
+        ends = list(accumulate(self.widths.tolist(), initial=0))
+        return [self.variants[a:b] for a, b in pairwise(ends)]
 
 
 def in_memory(row: FeatureRow) -> StoredRow:

@@ -1,15 +1,16 @@
 """Rows per second of preparing features, against the same work done row by row.
 
 Both sides read the same rows, render the same prompts and use the same tokenizer. Row by row means
-what one writes first: for each example ``format.encode``, and for each instance one call of the
-Hugging Face tokenizer per text. Preparing does more: it also marks spans, cuts, counts and writes
-the Arrow file.
+what one writes first: for each example ``format.encode``, for each instance one call of the
+Hugging Face tokenizer per text, and for a passage its windows and the tokens of its spans. Preparing
+starts with nothing remembered, and also counts what was cut and writes the Arrow file.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -42,17 +43,34 @@ def sample_tasks() -> list[str]:
     return list(found.values())
 
 
+def windows(
+    ids: Ids, offsets: list[tuple[int, int]], marked: list[Any], question: int, coder: Coder
+) -> list[Any]:
+    """Windows of a passage beside its question, with offsets and marked spans, as one cuts them."""
+    room = coder.layout.pair_room - question
+    found, at = [], 0
+    while True:
+        inside = [
+            (first - at, last - at) for first, last in marked
+            if first is not None and last is not None and at <= first and last < at + room
+        ]
+        found.append((ids[at : at + room], offsets[at : at + room], inside))
+        if at + room >= len(ids):
+            return found
+        at += max(1, int(room * coder.layout.stride))
+
+
 def one_instance(instance: Instance, coder: Coder) -> tuple[Ids, Ids]:
     """The ids of an instance's long text and of the other one, a call for each."""
     call: Callable[..., Any] = coder.tokenizer
     if isinstance(instance, ExtractInstance):
         long = call(instance.passage, add_special_tokens=False, return_offsets_mapping=True)
         other = call(instance.question, add_special_tokens=False)["input_ids"]
-        starts = [s for s, _ in long["offset_mapping"]]
-        ends = [e for _, e in long["offset_mapping"]]
-        for span in instance.gold or ():  # first and last token, as one looks them up
-            next((k for k, e in enumerate(ends) if e > span.start), None)
-            next((k for k in reversed(range(len(starts))) if starts[k] < span.end), None)
+        marked = [
+            (long.char_to_token(s.start), long.char_to_token(s.end - 1))
+            for s in (*(instance.gold or ()), *instance.candidates)
+        ]
+        windows(long["input_ids"], long["offset_mapping"], marked, len(other), coder)
         return long["input_ids"], other
     if isinstance(instance, EntailInstance):
         long = call(instance.premise, add_special_tokens=False)["input_ids"]
@@ -103,9 +121,9 @@ def measure(
     preparation = Preparation(format, coder, split, train=True, limit=limit)
 
     def prepared() -> float:
-        coder._memory.clear()
+        fresh = replace(preparation, coder=Coder(coder.tokenizer, coder.layout))
         with tempfile.TemporaryDirectory() as folder:
-            return seconds(lambda: prepare(task, preparation, Path(folder)))
+            return seconds(lambda: prepare(task, fresh, Path(folder)))
 
     def plain() -> float:
         return seconds(lambda: row_by_row(task, split, format, coder, limit))
