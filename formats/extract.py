@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -42,28 +42,36 @@ def _listed(ask: Ask) -> tuple[Rendered, tuple[Span, ...]]:
     return passage, tuple(Span(m.start, m.end) for m in marks)
 
 
-def _occurrences(passage: str, chosen: Iterable[Span], listed: Iterable[Span]) -> tuple[Span, ...]:
-    """``chosen``, and where else their texts stand as whole words, outside the listed options."""
+def _elsewhere(passage: str, listed: Sequence[Span]) -> Iterator[tuple[int, Span]]:
+    """Where else the listed texts stand as whole words: (number in the list, place)."""
     taken = bytearray(len(passage))
     for span in listed:
         taken[span.start : span.end] = b"x" * (span.end - span.start)
+    found = [
+        (c, match.span())
+        for c, span in enumerate(listed)
+        for match in re.finditer(re.escape(span.of(passage)), passage)
+        if not any(taken[slice(*match.span())])
+    ]
+    if not found:
+        return
     bounds = words(passage)
     starts, ends = {s for s, _ in bounds}, {e for _, e in bounds}
-    found = set(chosen)
-    for text in {span.of(passage) for span in found}:
-        for match in re.finditer(re.escape(text), passage):
-            start, end = match.span()
-            if start in starts and end in ends and not any(taken[start:end]):
-                found.add(Span(start, end))
-    return tuple(sorted(found))
+    for c, (start, end) in found:
+        if start in starts and end in ends:
+            yield c, Span(start, end)
 
 
 def _closed(ask: Ask, gold: Iterable[int] | None) -> Iterator[ExtractInstance]:
     passage, spans = _listed(ask)
-    chosen = None if gold is None else tuple(spans[i] for i in gold)
-    if chosen and ask.sample and ask.settings.occurrences:
-        chosen = _occurrences(passage.text, chosen, spans)
-    yield ExtractInstance(ask.text("question"), passage.text, chosen, spans)
+    more = tuple(_elsewhere(passage.text, spans)) if ask.settings.occurrences else ()
+    chosen: tuple[Span, ...] | None = None
+    if gold is not None:
+        right = set(gold)
+        chosen = tuple(spans[i] for i in sorted(right))
+        if ask.sample:
+            chosen = tuple(sorted({*chosen, *(place for c, place in more if c in right)}))
+    yield ExtractInstance(ask.text("question"), passage.text, chosen, spans, more)
 
 
 def _best(raws: list[Raw]) -> int:
@@ -195,9 +203,10 @@ class Extract(Format):
     """Spans of a passage. TextGeneration is refused.
 
     ``one_pass`` asks for all entity types of a tagging row at once, for heads that score several
-    types (GlobalPointer); otherwise each type is a question of its own. ``occurrences`` marks, in
-    training, a listed answer wherever the passage holds it, not only in the list (the distant
-    supervision of Joshi et al. 2017, TriviaQA): the head then learns to find it in the text, too.
+    types (GlobalPointer); otherwise each type is a question of its own. ``occurrences`` lets a
+    listed answer stand wherever the passage holds it, not only in the list: training marks every
+    place (the distant supervision of Joshi et al. 2017, TriviaQA), and an option's score is that of
+    its best place.
     """
 
     one_pass: bool = False

@@ -39,10 +39,10 @@ class FeatureRow:
 
     ``instance`` is the group's first instance that this row speaks of, ``window`` the number of
     its passage window. ``offsets`` holds (start, end) characters per passage token, flattened;
-    ``spans`` (variant, first token, last token, type) and ``closed`` (candidate, first, last),
-    flattened, tokens counted within ``shared``. ``candidates`` is how many the instance has.
-    ``length`` is the longest sequence in tokens, ``size`` the tokens of all of them, ``cut`` how
-    many tokens were cut.
+    ``spans`` (variant, first token, last token, type) and ``closed`` (candidate, first, last; a
+    candidate may have several places), flattened, tokens counted within ``shared``.
+    ``candidates`` is how many the instance has. ``length`` is the longest sequence in tokens,
+    ``size`` the tokens of all of them, ``cut`` how many tokens were cut.
     """
 
     row: int
@@ -258,7 +258,7 @@ def _extract(listed: list[tuple[int, list[ExtractInstance]]], coder: Coder) -> I
                     kind = instance.types.index(span.type) if instance.types else 0
                     marked.append((v, *found, kind))
         listed_spans: list[tuple[int, ...]] = []
-        for c, span in enumerate(run[0].candidates):
+        for c, span in (*enumerate(run[0].candidates), *run[0].elsewhere):
             found = _tokens(starts, ends, span.start, span.end)
             if found is not None:
                 listed_spans.append((c, *found))

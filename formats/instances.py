@@ -33,7 +33,8 @@ class ExtractInstance:
     """A question about a passage. Spans count characters of ``passage``.
 
     ``gold=None`` means unlabelled, the empty tuple "no span answers". ``candidates`` closes the
-    set of spans that may be chosen. ``types`` names the types that are asked for in one pass;
+    set of spans that may be chosen; ``elsewhere`` are further places of the same texts, as
+    (number of the candidate, span). ``types`` names the types that are asked for in one pass;
     spans then carry their type.
     """
 
@@ -42,6 +43,7 @@ class ExtractInstance:
     passage: str
     gold: tuple[Span, ...] | None
     candidates: tuple[Span, ...] = ()
+    elsewhere: tuple[tuple[int, Span], ...] = ()
     types: tuple[str, ...] = ()
 
     @property

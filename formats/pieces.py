@@ -14,13 +14,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from itertools import count, pairwise
+from itertools import accumulate, chain, count, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 MOST_TOKENS = 1 << 18  # the table is begun anew when it holds more
+NOWHERE = -1  # the place of what is no piece
+_ON_A_SHEET = 64  # new pieces that are encoded as one text
 
+_SPACE = re.compile(r"\s")
 _SPACE_RUN = re.compile(r"\s\s")
 _BOUNDARY = re.compile(r"(?<=\S) (?=\S)")
 
@@ -80,14 +83,51 @@ class Coded(NamedTuple):
 class _Places(dict[str, int]):
     """Piece -> its place in the table; a new one gets the next place and waits in ``fresh``."""
 
-    def __init__(self, places: Iterator[int], fresh: list[tuple[str, str]], lead: str) -> None:
+    def __init__(self, places: Iterator[int], fresh: list[tuple[int, str]]) -> None:
         super().__init__()
-        self.places, self.fresh, self.lead = places, fresh, lead
+        self.places, self.fresh = places, fresh
 
     def __missing__(self, piece: str) -> int:
         place = self[piece] = next(self.places)
-        self.fresh.append((self.lead, piece))
+        self.fresh.append((place, piece))
         return place
+
+
+class _Sheets:
+    """Texts in which new pieces stand: piece ``places[k]`` behind character ``begins[k]`` of all
+    texts joined by two blanks, its characters counted from ``origins[k]``."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.places: list[int] = []
+        self.begins: list[int] = []
+        self.origins: list[int] = []
+        self.length = 0
+
+    def add(self, text: str, places: Sequence[int], begins: Sequence[int]) -> None:
+        self.texts.append(text)
+        self.places += places
+        self.begins += [self.length + b for b in begins]
+        self.origins += [self.length + max(b, 0) for b in begins]
+        self.length += len(text) + 2
+
+    def first(self, fresh: Sequence[tuple[int, str]]) -> None:
+        """Pieces that begin a text: each one has a sheet of its own."""
+        for place, piece in fresh:
+            self.add(piece, [place], [-1])
+
+    def other(self, fresh: Sequence[tuple[int, str]]) -> None:
+        """Pieces that follow a blank share sheets, which begin with a letter of no piece."""
+        run: list[tuple[int, str]] = []
+        for place, piece in fresh:
+            if not piece or piece[0].isspace() or piece[-1].isspace():
+                self.add("a " + piece, [NOWHERE, place], [-1, 1])  # it needs the end of a text
+            else:
+                run.append((place, piece))
+        for at in range(0, len(run), _ON_A_SHEET):
+            places, words = zip(*run[at : at + _ON_A_SHEET], strict=True)
+            begins = accumulate((len(w) + 1 for w in words[:-1]), initial=1)
+            self.add(" ".join(("a", *words)), [NOWHERE, *places], [-1, *begins])
 
 
 class Pieces:
@@ -95,14 +135,14 @@ class Pieces:
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
-        self._lead = len(backend.encode("a", add_special_tokens=False).ids)
         self._clear()
 
     def _clear(self) -> None:
         places = count()
-        self._fresh: list[tuple[str, str]] = []
-        self._first = _Places(places, self._fresh, "")
-        self._other = _Places(places, self._fresh, "a ")  # encoded behind a letter and a blank
+        self._fresh_first: list[tuple[int, str]] = []
+        self._fresh_other: list[tuple[int, str]] = []
+        self._first = _Places(places, self._fresh_first)
+        self._other = _Places(places, self._fresh_other)
         # Rows: ids, starts, stops. Piece k has the columns from begins[k] to begins[k + 1].
         self._table = np.zeros((3, 0), np.int32)
         self._begins = np.zeros(1, np.int64)
@@ -110,25 +150,41 @@ class Pieces:
 
     def _learn(self) -> None:
         """Puts the pieces that wait into the table."""
-        if not self._fresh:
+        many = len(self._fresh_first) + len(self._fresh_other)
+        if not many:
             return
-        wholes = [lead + piece for lead, piece in self._fresh]
-        found = self._backend.encode_batch(wholes, add_special_tokens=False)
-        rows: tuple[list[int], list[int], list[int]] = ([], [], [])
-        counts, chars = [], []
-        for (lead, piece), whole, encoded in zip(self._fresh, wholes, found, strict=True):
-            skip, back = (self._lead, 1) if lead else (0, 0)
-            ids, offsets = encoded.ids[skip:], encoded.offsets[skip:]
-            rows[0].extend(ids)
-            rows[1].extend(s - back + (e - s > 1 and whole[s].isspace()) for s, e in offsets)
-            rows[2].extend(e - back for _, e in offsets)
-            counts.append(len(ids))
-            chars.append(len(piece) + back)
-        self._fresh.clear()
-        self._table = np.concatenate([self._table, np.array(rows, np.int32)], 1)
-        begins = self._begins[-1] + np.cumsum(counts)
-        self._begins = np.concatenate([self._begins, begins])
-        self._chars = np.concatenate([self._chars, np.array(chars, np.int64)])
+        chars = np.zeros(many, np.int64)
+        known = len(self._chars)
+        sheets = _Sheets()
+        sheets.first(self._fresh_first)
+        sheets.other(self._fresh_other)
+        for fresh, blank in ((self._fresh_first, 0), (self._fresh_other, 1)):
+            for place, piece in fresh:
+                chars[place - known] = len(piece) + blank
+            fresh.clear()
+        found = self._backend.encode_batch(sheets.texts, add_special_tokens=False)
+        ids = [e.ids for e in found]
+        sizes = list(map(len, ids))
+        total = sum(sizes)
+        flat = np.fromiter(chain.from_iterable(ids), np.int32, total)
+        pairs = chain.from_iterable(chain.from_iterable(e.offsets for e in found))
+        offsets = np.fromiter(pairs, np.int64, 2 * total).reshape(-1, 2)
+        base = np.cumsum([0, *(len(t) + 2 for t in sheets.texts[:-1])])
+        starts, stops = (offsets + np.repeat(base, sizes)[:, None]).T
+        visible = np.ones(sheets.length, bool)
+        visible[[m.start() for m in _SPACE.finditer("  ".join(sheets.texts))]] = False
+        starts = starts + (~visible[starts] & (stops - starts > 1))
+        # A token belongs to the last piece that begins before the token's end.
+        piece = np.searchsorted(np.array(sheets.begins), stops) - 1
+        owner = np.array(sheets.places)[piece]
+        origin = np.array(sheets.origins)[piece]
+        order = np.argsort(owner, kind="stable")
+        order = order[owner[order] != NOWHERE]
+        new = np.stack([flat, starts - origin, stops - origin])[:, order].astype(np.int32)
+        self._table = np.concatenate([self._table, new], 1)
+        counts = np.bincount(owner[order] - known, minlength=many)
+        self._begins = np.concatenate([self._begins, self._begins[-1] + np.cumsum(counts)])
+        self._chars = np.concatenate([self._chars, chars])
 
     def encode(self, texts: Sequence[str]) -> Coded:
         """The tokens of ``texts``."""

@@ -84,7 +84,8 @@ def machine() -> str:
     packages = ", ".join(
         f"{name} {metadata.version(name)}" for name in ("torch", "transformers", "tokenizers")
     )
-    return f"{cores} cores, {model}, load {load:.1f}, python {platform.python_version()}, {packages}"
+    python = platform.python_version()
+    return f"{cores} cores, {model}, load {load:.1f}, python {python}, {packages}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -45,7 +45,9 @@ class Clock(pl.Callback):
     def __init__(self) -> None:
         self.ends: list[float] = []
 
-    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
+    ) -> None:
         if not self.ends and batch_idx == 0:
             torch.manual_seed(1)
 

@@ -1,4 +1,4 @@
-"""Ten published datasets, all rows of all splits, in every format: nothing crashes, nothing is lost.
+"""Ten published datasets, all rows of all splits, every format: no crash, and nothing is lost.
 
 Per task and format: every row is encoded, becomes features, and the perfect prediction is decoded
 and compared with the gold. Where extractive questions or entities are asked as entail, a row has

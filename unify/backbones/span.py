@@ -219,7 +219,7 @@ class SpanBackbone(Backbone):
             if closed[k]:
                 values = [LOWEST] * row.candidates
                 for c in row.closed.reshape(-1, 3)[:, 0].tolist():
-                    values[c] = margins[at]
+                    values[c] = max(values[c], margins[at])  # its best place
                     at += 1
                 out.append(Partial(row.row, row.instance + v, Scores(tuple(values))))
                 continue
