@@ -45,6 +45,10 @@ class Figures:
         """Ratios of measurements that were taken side by side."""
         return Figures(tuple(a / b for a, b in zip(self.values, other.values, strict=True)))
 
+    def less(self, other: Figures) -> Figures:
+        """Differences of measurements that were taken side by side."""
+        return Figures(tuple(a - b for a, b in zip(self.values, other.values, strict=True)))
+
     def plain(self) -> dict[str, float]:
         return {"median": self.median, "min": self.low, "max": self.high}
 
@@ -57,9 +61,7 @@ def seconds(call: Callable[[], Any]) -> float:
     return time.perf_counter() - begun
 
 
-def side_by_side(
-    calls: Mapping[str, Callable[[], float]], repeats: int
-) -> dict[str, Figures]:
+def side_by_side(calls: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, Figures]:
     """What each of ``calls`` measures, ``repeats`` times, taking turns (A, B, then B, A …)."""
     found: dict[str, list[float]] = {name: [] for name in calls}
     order = list(calls)

@@ -34,9 +34,12 @@ def train(format: str, seed: int, overrides: Sequence[str], folder: Path) -> dic
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     begun = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "unify", "train", *arguments], cwd=folder,
+        [sys.executable, "-m", "unify", "train", *arguments],
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": path},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     seconds = time.perf_counter() - begun
     if done.returncode:
@@ -44,7 +47,8 @@ def train(format: str, seed: int, overrides: Sequence[str], folder: Path) -> dic
     report = json.loads((folder / "runs" / name / "report.json").read_text(encoding="utf-8"))
     tasks = {
         task: {
-            "type": entry["type"], "value": entry["value"],
+            "type": entry["type"],
+            "value": entry["value"],
             "baseline": max(entry["baselines"].values()),
         }
         for task, entry in unseen(report).items()
@@ -75,16 +79,27 @@ def per_format(runs: Mapping[str, Mapping[int, dict[str, Any]]]) -> str:
     for format, found in runs.items():
         tasks = [r["tasks"] for r in found.values()]
         gains = [mean(t, "value") - mean(t, "baseline") for t in tasks]
-        rows.append([
-            format, len(tasks[0]), spread([mean(t, "value") for t in tasks]),
-            spread([mean(t, "baseline") for t in tasks]), spread(gains),
-            f"{100 * min(gains):+.1f}",
-            spread([mean(t, "value", shared) for t in tasks]) if shared else "-",
-            spread([r["seconds"] for r in found.values()], 1),
-        ])
+        rows.append(
+            [
+                format,
+                len(tasks[0]),
+                spread([mean(t, "value") for t in tasks]),
+                spread([mean(t, "baseline") for t in tasks]),
+                spread(gains),
+                f"{100 * min(gains):+.1f}",
+                spread([mean(t, "value", shared) for t in tasks]) if shared else "-",
+                spread([r["seconds"] for r in found.values()], 1),
+            ]
+        )
     head = [
-        "format", "tasks", "macro", "best trivial", "gain", "smallest gain",
-        f"macro of {len(shared)} shared tasks", "seconds",
+        "format",
+        "tasks",
+        "macro",
+        "best trivial",
+        "gain",
+        "smallest gain",
+        f"macro of {len(shared)} shared tasks",
+        "seconds",
     ]
     return table(head, rows)
 
@@ -122,7 +137,9 @@ def main() -> None:
     arguments.add_argument("--formats", default="extract,generate,entail")
     arguments.add_argument("--seeds", default="0,1,2")
     arguments.add_argument(
-        "--overrides", nargs=argparse.REMAINDER, default=[],
+        "--overrides",
+        nargs=argparse.REMAINDER,
+        default=[],
         help="key=value of unify train; stands last",
     )
     options = arguments.parse_args()
@@ -135,7 +152,8 @@ def main() -> None:
                 value, trivial = mean(run["tasks"], "value"), mean(run["tasks"], "baseline")
                 print(
                     f"{format} seed {seed}: {100 * value:.1f}, best trivial {100 * trivial:.1f}, "
-                    f"{run['seconds']:.0f} s", flush=True,
+                    f"{run['seconds']:.0f} s",
+                    flush=True,
                 )
     print(f"\n{per_format(runs)}\n\n{per_task(runs)}")
     bar = f"{FORMAT}: >= {100 * POINTS:.0f} points over the best trivial, < {SECONDS:.0f} s"

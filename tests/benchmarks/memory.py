@@ -108,9 +108,7 @@ def child(rows: int, format: str, batches: int, evaluated: int) -> dict[str, flo
         ready = load_suite(suite, asked)
     with peaks.phase("prepare"):
         stores = features(ready.seen, asked, backbone.coder, "train", "preparing", train=True)
-        test = features(
-            ready.unseen, asked, backbone.coder, "test", "preparing", limit=evaluated
-        )
+        test = features(ready.unseen, asked, backbone.coder, "test", "preparing", limit=evaluated)
     with peaks.phase("batches"):
         rates = mixture.proportional({t.name: len(t.store) for t in stores})
         data = MixtureData(stores, rates, backbone.layout, format)
@@ -132,16 +130,29 @@ def measure(options: argparse.Namespace, rows: int) -> dict[str, float]:
     """A child's figures."""
     with tempfile.TemporaryDirectory() as cache, tempfile.TemporaryDirectory() as declared:
         environment = {
-            **os.environ, "UNIFY_CACHE": cache, "UNIFY_TASKS": declared,
-            "HF_DATASETS_CACHE": cache, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2",
+            **os.environ,
+            "UNIFY_CACHE": cache,
+            "UNIFY_TASKS": declared,
+            "HF_DATASETS_CACHE": cache,
+            "OMP_NUM_THREADS": "1",
+            "MALLOC_ARENA_MAX": "2",
         }
         arguments = [
-            "--child", str(rows), "--format", options.format, "--batches", str(options.batches),
-            "--evaluate", str(rows * options.evaluate),
+            "--child",
+            str(rows),
+            "--format",
+            options.format,
+            "--batches",
+            str(options.batches),
+            "--evaluate",
+            str(rows * options.evaluate),
         ]
         done = subprocess.run(
-            [sys.executable, __file__, *arguments], env=environment, check=True,
-            stdout=subprocess.PIPE, text=True,
+            [sys.executable, __file__, *arguments],
+            env=environment,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
         )
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -166,9 +177,9 @@ def main() -> None:
     for phase in PHASES:
         growth = large[phase] - small[phase]
         share = growth / small[phase]
-        rows.append([
-            phase, f"{small[phase]:.0f}", f"{large[phase]:.0f}", f"{growth:+.0f}", f"{share:+.1%}"
-        ])
+        rows.append(
+            [phase, f"{small[phase]:.0f}", f"{large[phase]:.0f}", f"{growth:+.0f}", f"{share:+.1%}"]
+        )
         if growth >= MEGABYTES and share >= SHARE:
             missed.append(f"{phase}: {growth:+.0f} MB for ten times the rows")
     head = ["peak MB", f"{options.rows} rows", f"{10 * options.rows} rows", "growth", "share"]

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any
 
 from _bench import finish, parser, table
+from _coder import coder_for
 
 from formats import FORMATS, Entail, QuestionAnswering, TokenClassification, matches, oracle
 from formats.base import Format
@@ -24,17 +25,11 @@ from formats.examples import Example
 from formats.features import Group, featurize
 from formats.layout import Coder
 from tasks import catalogue
-from tasks.suites import Suite
 from tasks.task import Task
-from unify import backbones, build
-from unify.config import compose
 from unify.preview import preview
 from unify.quiet import quiet
 
-TASKS = (
-    "ag_news", "trec", "sst2", "rte", "xquad_en", "conll2003", "commonsenseqa", "stsb", "gsm8k",
-    "semeval2010_task8",
-)
+TASKS = "ag_news trec sst2 rte xquad_en conll2003 commonsenseqa stsb gsm8k semeval2010_task8"
 CHUNK = 256
 
 
@@ -129,19 +124,9 @@ def run(task: Task, format: Format, coder: Coder, stride: int, limit: int | None
     return cell
 
 
-def coder_for(format: str, tasks: tuple[str, ...]) -> Coder:
-    """A tokenizer trained on the tasks' own rows, and the default model's layout."""
-    overrides = [f"format={format}", "model.tokenizer.vocab_size=4096"]
-    config = compose("train", overrides)["model"]
-    suite = Suite("real_data", tasks, (), {"train": 500})
-    tokenizer = build.suite_tokenizer(config, suite)
-    model = {k: config[k] for k in ("architecture", "config", "window", "max_target")}
-    return backbones.build(tokenizer=tokenizer, format=format, **model).coder
-
-
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--tasks", default=",".join(TASKS))
+    arguments.add_argument("--tasks", default=",".join(TASKS.split()))
     arguments.add_argument("--formats", default="extract,generate,entail")
     arguments.add_argument("--stride", type=int, default=40, help="of enumerated rows, every k-th")
     arguments.add_argument("--limit", type=int, help="rows per split at most; default: all")
@@ -166,10 +151,21 @@ def main() -> None:
             explained = sum(cell.explained.values())
             for reason, count in cell.explained.items():
                 reasons[f"{where}: {reason}"] += count
-            rows.append([
-                where, task.kind, cell.rows, cell.decoded, cell.exact, explained,
-                len(cell.unexplained), cell.unheld, cell.features, cell.cut, cell.candidates,
-            ])
+            rows.append(
+                [
+                    where,
+                    task.kind,
+                    cell.rows,
+                    cell.decoded,
+                    cell.exact,
+                    explained,
+                    len(cell.unexplained),
+                    cell.unheld,
+                    cell.features,
+                    cell.cut,
+                    cell.candidates,
+                ]
+            )
             figures[where] = cell.plain()
             if cell.unexplained:
                 first = cell.unexplained[0]
@@ -178,10 +174,24 @@ def main() -> None:
                 missed.append(f"{where}: {len(cell.crashes)} crashes, first {cell.crashes[0]}")
             if not cell.encoded:
                 missed.append(f"{where}: no row was encoded")
-    print(table([
-        "", "type", "rows", "decoded", "exact", "explained", "unexplained", "not held",
-        "feature rows", "cut tokens", "instances",
-    ], rows))
+    print(
+        table(
+            [
+                "",
+                "type",
+                "rows",
+                "decoded",
+                "exact",
+                "explained",
+                "unexplained",
+                "not held",
+                "feature rows",
+                "cut tokens",
+                "instances",
+            ],
+            rows,
+        )
+    )
     for reason, count in reasons.items():
         print(f"{count} rows explained, {reason}")
     finish("real_data", figures, missed, options.json, "no crash, no row unexplained")

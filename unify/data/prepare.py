@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -92,19 +90,6 @@ def row_number(example: Example) -> int:
     return int(example.id.rsplit("/", 1)[1])
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keeps Python's cycle collector from looking through everything that is alive, again and
-    again, while many small objects are made that hold no cycles."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 def feature_rows(
     task: Task, preparation: Preparation, facts: dict[str, Any]
 ) -> Iterator[FeatureRow]:
@@ -116,35 +101,30 @@ def feature_rows(
     unheld: Counter[str] = Counter()
     rows = unlabelled = 0
     examples = task.examples(p.split, limit=p.limit, on_bad_row=p.on_bad_row, skipped=skipped)
-    more = True
-    while more:
-        with _collector_paused():
-            chunk = list(islice(examples, CHUNK))
-            more = len(chunk) == CHUNK
-            groups = []
-            for example in chunk:
-                row = row_number(example)
-                template = p.template(row)
-                if example.gold is None:
-                    unlabelled += 1
-                    if p.train:
-                        continue
-                else:
-                    reason = p.format.holds(example, task.prompt, template=template)
-                    if reason is not None:
-                        unheld[reason] += 1
-                instances = p.format.encode(example, task.prompt, template=template, sample=p.train)
-                groups.append(Group(row, list(instances)))
-            rows += len(groups)
-            try:
-                features = list(featurize(groups, p.coder, train=p.train))
-            except RowError as error:
-                if p.on_bad_row == "raise":
-                    raise error.at(task=task.name, split=p.split) from None
-                before = skipped.count
-                features = list(_one_by_one(groups, p, skipped))
-                rows -= skipped.count - before
-            del chunk, groups
+    while chunk := list(islice(examples, CHUNK)):
+        groups = []
+        for example in chunk:
+            row = row_number(example)
+            template = p.template(row)
+            if example.gold is None:
+                unlabelled += 1
+                if p.train:
+                    continue
+            else:
+                reason = p.format.holds(example, task.prompt, template=template)
+                if reason is not None:
+                    unheld[reason] += 1
+            instances = p.format.encode(example, task.prompt, template=template, sample=p.train)
+            groups.append(Group(row, list(instances)))
+        rows += len(groups)
+        try:
+            features = list(featurize(groups, p.coder, train=p.train))
+        except RowError as error:
+            if p.on_bad_row == "raise":
+                raise error.at(task=task.name, split=p.split) from None
+            before = skipped.count
+            features = list(_one_by_one(groups, p, skipped))
+            rows -= skipped.count - before
         yield from features
     facts.update(
         task=task.name,

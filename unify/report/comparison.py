@@ -65,10 +65,14 @@ class Comparison:
 
     @classmethod
     def of(cls, title: str, reports: Mapping[str, Report]) -> Comparison:
-        """From one report per label."""
-        return cls(
-            title, [Run(label, r.unseen, r.skipped, r.seconds) for label, r in reports.items()]
-        )
+        """From one report per label. What no run has a result for (a seen task that a format
+        cannot ask, say) stands in the runs' own reports."""
+        met = {result.task for r in reports.values() for result in r.unseen}
+        runs = [
+            Run(label, r.unseen, {t: w for t, w in r.skipped.items() if t in met}, r.seconds)
+            for label, r in reports.items()
+        ]
+        return cls(title, runs)
 
     def tasks(self) -> list[str]:
         """Every task that any run has or skipped, in order of appearance."""
