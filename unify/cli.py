@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -64,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UnifyError as error:
         print(f"unify {verb}: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever read our output closed it, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print(f"unify {verb}: stopped", file=sys.stderr)
         return 130
