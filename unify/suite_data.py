@@ -72,8 +72,7 @@ def load_suite(
         with progress("checking that unseen is unseen", len(suite.unseen), "tasks") as advance:
             ready.leaks = check(everything)
             advance(len(suite.unseen))
-        if ready.leaks and not allow_leaks:
-            refuse(ready.leaks)
+        refuse(ready.leaks, allow_leaks)
     return ready
 
 
