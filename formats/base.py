@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import random
 import string
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from .examples import (
 from .instances import SURE, Instance, Raw, ScoredSpan
 from .prompts import Prompt
 from .prompts._prompts import Variant
+from .shuffle import shuffled
 from .templates import Rendered, fields_of
 
 
@@ -135,7 +135,7 @@ class Format:
         fields = fields_of(_values(example, prompt))
         if sample and "options" in fields and not variant.reads("letters"):
             # Trained on one order, a model learns the order. Fields remember their own index.
-            random.Random(f"options/{example.id}").shuffle(fields["options"])
+            fields["options"] = shuffled(fields["options"], f"options/{example.id}")
         return Ask(example, prompt, variant, fields, self, sample)
 
     def _cell(self, example: Example) -> Cell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -36,6 +37,22 @@ def words(text: str) -> list[tuple[int, int]]:
             found.append((start, end))
             open_word, combined = first.isalnum() or first == "_", False
     return found
+
+
+@functools.lru_cache(maxsize=4096)
+def _bounds(text: str) -> tuple[frozenset[int], frozenset[int]]:
+    """Where the words of ``text`` start, and where they end."""
+    found = words(text)
+    return frozenset(s for s, _ in found), frozenset(e for _, e in found)
+
+
+def whole_words(text: str, start: int, end: int) -> bool:
+    """Whether ``text[start:end]`` begins where a word begins and ends where one ends."""
+    # No word goes over a blank, so those between the nearest blanks are the words of the text.
+    left = text.rfind(" ", 0, start) + 1
+    right = text.find(" ", end)
+    starts, ends = _bounds(text[left : right if right >= 0 else len(text)])
+    return start - left in starts and end - left in ends
 
 
 def candidates(text: str, max_words: int) -> Iterator[tuple[int, int]]:

@@ -30,7 +30,8 @@ class Batch:
     type), ``closed [c, 3]`` (sequence, first, last) the listed candidates of closed instances and
     ``chosen [c]`` whether each is gold.
     entail: ``gold [n]``, the probability of yes.
-    ``weight`` is what the loss of this batch counts for in its step (tokens or sequences).
+    ``weight`` is what the loss of this batch counts for in its step (tokens or sequences),
+    ``dropped`` the demonstrations that its episodes had no room for.
     """
 
     ids: Tensor
@@ -53,6 +54,7 @@ class Batch:
     gold: Tensor | None = None
     step_weight: float = 0.0
     step_parts: int = 1
+    dropped: int = 0
 
     def to(self, device: torch.device | str) -> Batch:
         moved: dict[str, Any] = {}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import ClassVar, TypeAlias
 
 from .base import Ask, Cell, Format, best, choose, option_words, unheld
-from .candidates import candidates, is_candidate
+from .candidates import candidates
 from .errors import ConfigError
 from .examples import (
     Answer,
@@ -23,7 +25,10 @@ from .examples import (
     TextGeneration,
     TokenClassification,
 )
+from .frames import around
 from .instances import EntailInstance, Entailment, Raw, ScoredSpan
+from .lengths import length_in_words
+from .templates import fields_of
 
 NO_CANDIDATES = "its answers cannot be enumerated as hypotheses; use generate"
 
@@ -36,11 +41,16 @@ def _log_odds(raws: list[Raw]) -> list[float]:
     return values
 
 
-def _hypothesis(ask: Ask, name: str, word: str) -> str:
+def _hypothesis(ask: Ask, name: str, **fields: str) -> str:
+    """The hypothesis of label or type ``name``: its own one, or that of the template."""
     own = ask.prompt.hypotheses.get(name)
-    if own is None:
-        return ask.text("hypothesis", label=word)
-    return own.text({**ask.fields, "label": word})
+    return ask.text("hypothesis", **fields) if own is None else own.text({**ask.fields, **fields})
+
+
+def _about(ask: Ask, name: str = "", **fields: str) -> Callable[[str], str]:
+    """A function from a candidate to its hypothesis, see :func:`_hypothesis`."""
+    template = ask.prompt.hypotheses.get(name, ask.variant.parts["hypothesis"])
+    return around(template, "candidate", {**ask.fields, **fields_of(fields)})
 
 
 def _per_option(ask: Ask, names: Sequence[str], gold: set[int] | None) -> Iterator[EntailInstance]:
@@ -55,7 +65,7 @@ def _per_option(ask: Ask, names: Sequence[str], gold: set[int] | None) -> Iterat
         if i not in kept:
             continue
         yes = None if gold is None else float(i in gold)
-        yield EntailInstance(premise, _hypothesis(ask, name, word), yes)
+        yield EntailInstance(premise, _hypothesis(ask, name, label=word), yes)
 
 
 def _encode_label(ask: Ask) -> Iterator[EntailInstance]:
@@ -104,9 +114,22 @@ def _decode_number(ask: Ask, raws: list[Raw]) -> Answer:
 
 
 Place: TypeAlias = tuple[int, int]
+Gold: TypeAlias = AbstractSet[Place] | None
 
 
-def _thin(ask: Ask, spans: list[Place], gold: set[Place]) -> list[Place]:
+@lru_cache(maxsize=16)
+def _candidates(text: str, most: int) -> tuple[Place, ...]:
+    return tuple(candidates(text, most))  # the same ones for each type and for decoding
+
+
+def _places(ask: Ask, word: str = "") -> tuple[Place, ...]:
+    """The candidates of a question, or those of the entity type that ``word`` words."""
+    e = ask.example
+    text = e.passage if isinstance(e, QuestionAnswering) else e.text
+    return _candidates(text, ask.settings.most_words(e.kind, word))
+
+
+def _thin(ask: Ask, spans: Sequence[Place], gold: set[Place]) -> Sequence[Place]:
     """For training: the gold candidates and ``negatives`` others, half of them touching a gold."""
     if not ask.sample:
         return spans
@@ -122,72 +145,82 @@ def _thin(ask: Ask, spans: list[Place], gold: set[Place]) -> list[Place]:
     return [s for s in spans if s in kept]
 
 
+def _asked(
+    premise: str, about: Callable[[str], str], text: str, places: Iterable[Place], gold: Gold
+) -> Iterator[EntailInstance]:
+    for place in places:
+        yes = None if gold is None else float(place in gold)
+        yield EntailInstance(premise, about(text[place[0] : place[1]]), yes)
+
+
 def _encode_answer(ask: Ask) -> Iterator[EntailInstance]:
     e = ask.example
     gold = None if e.gold is None else {(s.start, s.end) for s in e.gold[0]}
-    spans = list(candidates(e.passage, ask.settings.max_words))
-    premise = ask.text("premise")
-    for start, end in _thin(ask, spans, gold or set()):
-        yield EntailInstance(
-            premise,
-            ask.text("hypothesis", candidate=e.passage[start:end]),
-            None if gold is None else float((start, end) in gold),
-        )
+    kept = _thin(ask, _places(ask), gold or set())
+    yield from _asked(ask.text("premise"), _about(ask), e.passage, kept, gold)
 
 
 def _decode_answer(ask: Ask, raws: list[Raw]) -> Answer:
     e = ask.example
-    spans = candidates(e.passage, ask.settings.max_words)
-    scored = [ScoredSpan(s[0], s[1], v) for s, v in zip(spans, _log_odds(raws), strict=True)]
+    odds = _log_odds(raws)
+    # What is not positive can answer only where nothing is, as the best of all.
+    worth = 0.0 if any(v > 0 for v in odds) else max(odds)
+    scored = [
+        ScoredSpan(s[0], s[1], v) for s, v in zip(_places(ask), odds, strict=True) if v >= worth
+    ]
     kept = choose(scored, several=e.several, empty=e.unanswerable)
     if not kept and not e.unanswerable:
         return None
     return frozenset(e.passage[s.start : s.end] for s in kept)
 
 
-def _beyond(ask: Ask, text: str, spans: Sequence[Span]) -> str | None:
-    bound = ask.settings.max_words
-    if all(is_candidate(text, s.start, s.end, bound) for s in spans):
-        return None
-    return f"a gold span is not a run of at most {bound} whole words"
+def _beyond(text: str, span: Span, bound: int) -> str | None:
+    length = length_in_words(text, span.start, span.end)
+    if length is None:
+        return "a gold span begins or ends within a word, and candidates are whole words"
+    if length > bound:
+        return f"a gold span is not a run of at most {bound} whole words"
+    return None
 
 
 def _holds_answer(ask: Ask) -> str | None:
     e = ask.example
     if not e.gold:
         return None
-    return _beyond(ask, e.passage, sorted(e.gold[0])) or unheld(e.passage, e.gold[0])
+    bound = ask.settings.most_words(e.kind)
+    reasons = (_beyond(e.passage, s, bound) for s in sorted(e.gold[0]))
+    return next(filter(None, reasons), None) or unheld(e.passage, e.gold[0])
 
 
 def _encode_spans(ask: Ask) -> Iterator[EntailInstance]:
     e = ask.example
     premise = ask.text("premise")
-    spans = list(candidates(e.text, ask.settings.max_words))
     for name, word in zip(e.types.names, e.types.words, strict=True):
         gold = None if e.gold is None else {(s.start, s.end) for s in e.gold if s.type == name}
-        for start, end in _thin(ask, spans, gold or set()):
-            yield EntailInstance(
-                premise,
-                ask.text("hypothesis", type=word, candidate=e.text[start:end]),
-                None if gold is None else float((start, end) in gold),
-            )
+        kept = _thin(ask, _places(ask, word), gold or set())
+        yield from _asked(premise, _about(ask, name, type=word), e.text, kept, gold)
 
 
 def _decode_spans(ask: Ask, raws: list[Raw]) -> Answer:
-    e = ask.example
-    spans = list(candidates(e.text, ask.settings.max_words))
+    types = ask.example.types
     odds = _log_odds(raws)
-    if len(odds) != len(spans) * len(e.types):
-        raise ValueError(f"{len(odds)} predictions for {len(spans) * len(e.types)} candidates")
-    found: set[Span] = set()
-    for i, name in enumerate(e.types.names):
-        chosen = odds[i * len(spans) : (i + 1) * len(spans)]
-        found.update(Span(s, t, name) for (s, t), v in zip(spans, chosen, strict=True) if v > 0)
-    return frozenset(found)
+    places = (
+        (*place, name)
+        for name, word in zip(types.names, types.words, strict=True)
+        for place in _places(ask, word)
+    )
+    found = zip(places, odds, strict=True)
+    return frozenset(Span(*place) for place, v in found if v > 0)
 
 
 def _holds_spans(ask: Ask) -> str | None:
-    return _beyond(ask, ask.example.text, sorted(ask.example.gold or ()))
+    e = ask.example
+    settings = ask.settings
+    reasons = (
+        _beyond(e.text, s, settings.most_words(e.kind, e.types.word(s.type)))
+        for s in sorted(e.gold or ())
+    )
+    return next(filter(None, reasons), None)
 
 
 @dataclass(frozen=True)
@@ -196,10 +229,13 @@ class Entail(Format):
 
     ``max_words`` bounds candidate spans (words). ``negatives`` is how many wrong options or
     candidates a training group keeps, per question or entity type (EFL, Wang et al. 2021).
+    ``bounds`` are narrower ones by the words of an entity type, or by the kind of task (``answer``,
+    ``tag``) for the rest: what ``tasks.span_statistics`` learned from seen rows.
     """
 
     max_words: int = 8
     negatives: int = 3
+    bounds: tuple[tuple[str, int], ...] = ()
 
     name: ClassVar[str] = "entail"
     cells: ClassVar = {
@@ -214,9 +250,28 @@ class Entail(Format):
     refusals: ClassVar = {TextGeneration: NO_CANDIDATES}
 
     def __post_init__(self) -> None:
-        if self.max_words < 1 or self.negatives < 1:
+        pairs = self.bounds.items() if isinstance(self.bounds, Mapping) else self.bounds
+        try:
+            bounds = tuple(sorted((str(name), int(most)) for name, most in pairs))
+        except (TypeError, ValueError):
+            raise ConfigError(
+                "entail bounds that are no mapping",
+                got=self.bounds,
+                expected="words of a type, or answer or tag: number of words",
+            ) from None
+        object.__setattr__(self, "bounds", bounds)
+        if min(self.max_words, self.negatives, *(most for _, most in self.bounds)) < 1:
             raise ConfigError(
                 "entail bounds below one",
-                got=(self.max_words, self.negatives),
-                expected="max_words >= 1 and negatives >= 1",
+                got=(self.max_words, self.negatives, *self.bounds),
+                expected="max_words >= 1, negatives >= 1 and bounds >= 1",
             )
+
+    @cached_property
+    def _most(self) -> dict[str, int]:
+        return {name.casefold(): min(most, self.max_words) for name, most in self.bounds}
+
+    def most_words(self, kind: str, word: str = "") -> int:
+        """How many words a candidate may have: that of type ``word``, else that of ``kind``."""
+        found = self._most.get(word.casefold()) if word else None
+        return found or self._most.get(kind, self.max_words)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from .base import Ask, Cell, Format, best, choose, option_words, unheld
-from .candidates import words
+from .candidates import whole_words
 from .errors import TemplateError
 from .examples import (
     Answer,
@@ -43,23 +42,20 @@ def _listed(ask: Ask) -> tuple[Rendered, tuple[Span, ...]]:
 
 
 def _elsewhere(passage: str, listed: Sequence[Span]) -> Iterator[tuple[int, Span]]:
-    """Where else the listed texts stand as whole words: (number in the list, place)."""
-    taken = bytearray(len(passage))
-    for span in listed:
-        taken[span.start : span.end] = b"x" * (span.end - span.start)
-    found = [
-        (c, match.span())
-        for c, span in enumerate(listed)
-        for match in re.finditer(re.escape(span.of(passage)), passage)
-        if not any(taken[slice(*match.span())])
-    ]
-    if not found:
+    """Where else than in the list its texts stand as whole words: (number in the list, place)."""
+    if not listed:
         return
-    bounds = words(passage)
-    starts, ends = {s for s, _ in bounds}, {e for _, e in bounds}
-    for c, (start, end) in found:
-        if start in starts and end in ends:
-            yield c, Span(start, end)
+    low, high = min(s.start for s in listed), max(s.end for s in listed)
+    for part, offset in ((passage[:low], 0), (passage[high:], high)):
+        for c, own in enumerate(listed):
+            text = passage[own.start : own.end]
+            if text not in part:  # as a rule
+                continue
+            end = 0
+            while (start := part.find(text, end)) >= 0:
+                end = start + len(text)
+                if whole_words(passage, offset + start, offset + end):
+                    yield c, Span(offset + start, offset + end)
 
 
 def _closed(ask: Ask, gold: Iterable[int] | None) -> Iterator[ExtractInstance]:
@@ -180,7 +176,13 @@ def _encode_spans(ask: Ask) -> Iterator[ExtractInstance]:
     for name, word in zip(e.types.names, e.types.words, strict=True):
         own = (Span(s.start, s.end) for s in e.gold or () if s.type == name)
         gold = None if e.gold is None else _shifted(own, by)
-        yield ExtractInstance(ask.text("question", type=word), passage.text, gold)
+        asked = ask.variant.questions.get(name)
+        question = (
+            ask.text("question", type=word)
+            if asked is None
+            else asked.text({**ask.fields, "type": word})
+        )
+        yield ExtractInstance(question, passage.text, gold)
 
 
 def _decode_spans(ask: Ask, raws: list[Raw]) -> Answer:

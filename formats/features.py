@@ -13,52 +13,24 @@ long loses tokens from its middle, which ``cut`` counts.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import NamedTuple
 
 from .errors import RowError
-from .instances import EntailInstance, ExtractInstance, GenerateInstance, Instance, Raw, Scores
+from .instances import EntailInstance, ExtractInstance, GenerateInstance, Raw, Scores
 from .layout import Coder
+from .passages import passage_rows
+from .rows import MOST_VARIANTS, FeatureRow, Group, cut_middle
 
-MOST_VARIANTS = 64  # a feature row holds at most so many; a larger group becomes several rows
-
-
-class Group(NamedTuple):
-    """The instances of one example; ``row`` is its number in its task's split."""
-
-    row: int
-    instances: Sequence[Instance]
-
-
-@dataclass
-class FeatureRow:
-    """One shared text and its variants as ids.
-
-    ``instance`` is the group's first instance that this row speaks of, ``window`` the number of
-    its passage window. ``offsets`` holds (start, end) characters per passage token, flattened;
-    ``spans`` (variant, first token, last token, type) and ``closed`` (candidate, first, last; a
-    candidate may have several places), flattened, tokens counted within ``shared``.
-    ``candidates`` is how many the instance has. ``length`` is the longest sequence in tokens,
-    ``size`` the tokens of all of them, ``cut`` how many tokens were cut.
-    """
-
-    row: int
-    instance: int
-    window: int
-    shared: list[int]
-    offsets: list[int]
-    variants: list[list[int]]
-    gold: list[float]
-    spans: list[int]
-    closed: list[int]
-    candidates: int
-    length: int
-    size: int
-    cut: int
-
+__all__ = [
+    "MOST_VARIANTS",
+    "FeatureRow",
+    "Group",
+    "as_generate",
+    "cut_middle",
+    "featurize",
+    "yes_odds",
+]
 
 YES, NO = "yes", "no"
 
@@ -74,15 +46,6 @@ def yes_odds(raw: Raw) -> float:
     """Log-odds of yes from the scores of :func:`as_generate`'s options."""
     assert isinstance(raw, Scores)
     return raw.values[0] - raw.values[1]
-
-
-def cut_middle(ids: list[int], room: int) -> list[int]:
-    """The first and the last of ``ids``, ``room`` in all: what stands at either end (a question,
-    an instruction) is what a prompt cannot do without."""
-    if len(ids) <= room:
-        return ids
-    head = room // 2
-    return ids[:head] + ids[len(ids) - (room - head) :]
 
 
 def featurize(
@@ -103,7 +66,7 @@ def featurize(
     if not flat:
         return
     if isinstance(flat[0], ExtractInstance):
-        yield from _extract(listed, coder)  # type: ignore[arg-type]
+        yield from passage_rows(listed, coder)  # type: ignore[arg-type]
     elif isinstance(flat[0], EntailInstance):
         yield from _entail(listed, coder)  # type: ignore[arg-type]
     else:
@@ -217,82 +180,3 @@ def _entail(listed: list[tuple[int, list[EntailInstance]]], coder: Coder) -> Ite
             size,
             cut,
         )
-
-
-def _tokens(starts: list[int], ends: list[int], start: int, end: int) -> tuple[int, int] | None:
-    """First and last token that touch characters ``start:end``; None where none does.
-
-    ``starts`` and ``ends`` ascend (not strictly: one character may be several byte tokens).
-    """
-    first = bisect_right(ends, start)
-    last = bisect_left(starts, end) - 1
-    return (first, last) if first <= last < len(starts) and first < len(starts) else None
-
-
-def _extract(listed: list[tuple[int, list[ExtractInstance]]], coder: Coder) -> Iterator[FeatureRow]:
-    runs: list[tuple[int, int, list[ExtractInstance]]] = []
-    for row, instances in listed:
-        first = 0
-        for _, same in groupby(instances, key=lambda i: (i.passage, i.candidates)):
-            run = list(same)
-            for at in range(0, len(run), MOST_VARIANTS):
-                runs.append((row, first + at, run[at : at + MOST_VARIANTS]))
-            first += len(run)
-    passages, flat = coder.places([run[0].passage for _, _, run in runs])
-    ids = iter(coder.ids([i.question for _, _, run in runs for i in run]))
-    layout = coder.layout
-    half = layout.pair_room // 2
-    frame = layout.window - layout.pair_room
-    for (row, first, run), passage, places in zip(runs, passages, flat, strict=True):
-        variants = [next(ids) for _ in run]
-        cut = sum(max(0, len(v) - half) for v in variants)
-        variants = [cut_middle(v, half) for v in variants]
-        longest = max(map(len, variants))
-        room = layout.pair_room - longest
-        starts, ends = places[::2], places[1::2]
-        marked: list[tuple[int, ...]] = []
-        for v, instance in enumerate(run):
-            for span in instance.gold or ():
-                found = _tokens(starts, ends, span.start, span.end)
-                if found is not None:
-                    kind = instance.types.index(span.type) if instance.types else 0
-                    marked.append((v, *found, kind))
-        listed_spans: list[tuple[int, ...]] = []
-        for c, span in (*enumerate(run[0].candidates), *run[0].elsewhere):
-            found = _tokens(starts, ends, span.start, span.end)
-            if found is not None:
-                listed_spans.append((c, *found))
-        labelled = run[0].gold is not None
-        for w, at in enumerate(_windows(len(passage), room, layout.stride)):
-            stop = min(at + room, len(passage))
-
-            def inside(tuples: list[tuple[int, ...]], a: int = at, b: int = stop) -> list[int]:
-                kept = (t for t in tuples if t[1] >= a and t[2] < b)
-                return [x for v, s, e, *more in kept for x in (v, s - a, e - a, *more)]
-
-            yield FeatureRow(
-                row,
-                first,
-                w,
-                passage[at:stop],
-                places[2 * at : 2 * stop],
-                variants,
-                [1.0 if labelled else math.nan] * len(run),
-                inside(marked),
-                inside(listed_spans),
-                len(run[0].candidates),
-                stop - at + longest + frame,
-                sum(map(len, variants)) + len(run) * (stop - at + frame),
-                cut if w == 0 else 0,
-            )
-
-
-def _windows(length: int, room: int, stride: float) -> Iterator[int]:
-    """Starts of windows of ``room`` tokens that cover ``length``; neighbours share
-    ``room * (1 - stride)`` tokens."""
-    step = max(1, int(room * stride))
-    at = 0
-    yield at
-    while at + room < length:
-        at += step
-        yield at

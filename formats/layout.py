@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from .errors import ConfigError
+from .offsets import tidied
 from .pieces import Pieces, separable
 
 Kind = Literal["encoder", "causal", "seq2seq", "masked"]
@@ -114,6 +115,15 @@ def probe_layout(tokenizer: Any, kind: Kind, window: int, **more: Any) -> Layout
     )
 
 
+class Placed(NamedTuple):
+    """Tokens of several texts, one text after the other: ``ids [tokens]``, ``places [tokens, 2]``
+    (start, end; characters of the token's text), ``ends [texts + 1]``."""
+
+    ids: np.ndarray
+    places: np.ndarray
+    ends: np.ndarray
+
+
 @dataclass
 class Coder:
     """Texts to ids in batches, with a memory for the short texts that return in every row.
@@ -166,25 +176,24 @@ class Coder:
         found = self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
         return [e.ids for e in found]
 
-    def places(self, texts: Sequence[str]) -> tuple[list[list[int]], list[list[int]]]:
-        """Per text its ids, and (start, end) characters per token, flattened.
-
-        Some tokenizers count the blank before a word as part of its first token; it is left out.
-        """
+    def placed(self, texts: Sequence[str]) -> tuple[Placed, list[int]]:
+        """The tokens of the different ones of ``texts`` and where they stand, tidied (see
+        :func:`~formats.offsets.tidied`); and for each text its number among them."""
         different = list(dict.fromkeys(texts))
         if self._pieces is not None:
             coded = self._pieces.encode(different)
-            flat = np.stack([coded.starts, coded.stops], 1).ravel()
-            ids, places = coded.split(coded.ids.tolist()), coded.split(flat.tolist(), 2)
+            placed = Placed(coded.ids, np.stack([coded.starts, coded.stops], 1), coded.ends)
         else:
             ids, offsets = self.ids_and_offsets(different)
-            places = [
-                [x for s, e in own for x in (s + (e - s > 1 and text[s].isspace()), e)]
-                for text, own in zip(different, offsets, strict=True)
-            ]
+            tables = [np.zeros((0, 2), np.int64)]
+            for text, own in zip(different, offsets, strict=True):
+                starts, stops = np.array(own, np.int64).reshape(-1, 2).T
+                tables.append(np.stack(tidied(text, starts, stops), 1))
+            flat = np.array([i for own in ids for i in own], np.int32)
+            ends = np.cumsum([0, *map(len, ids)])
+            placed = Placed(flat, np.concatenate(tables).astype(np.int32), ends)
         where = {text: k for k, text in enumerate(different)}
-        order = [where[text] for text in texts]
-        return [ids[k] for k in order], [places[k] for k in order]
+        return placed, [where[text] for text in texts]
 
     def ids_and_offsets(
         self, texts: Sequence[str]
@@ -194,9 +203,13 @@ class Coder:
         return [e.ids for e in found], [e.offsets for e in found]
 
     def target(self, text: str) -> str:
-        """``text`` as it continues a source: with a blank before it where the script has blanks."""
+        """``text`` as a model is to write it after a source; :meth:`text` undoes it."""
         if self.layout.kind == "seq2seq":
             return " " + text if text.startswith(" ") else text  # text() takes one blank away
+        return self.continuation(text)
+
+    def continuation(self, text: str) -> str:
+        """``text`` as it continues a source: with a blank before it where the script has blanks."""
         if not text:
             return text
         first = text[0]

@@ -19,11 +19,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .offsets import tidied
+
 MOST_TOKENS = 1 << 18  # the table is begun anew when it holds more
 NOWHERE = -1  # the place of what is no piece
 _ON_A_SHEET = 64  # new pieces that are encoded as one text
 
-_SPACE = re.compile(r"\s")
 _SPACE_RUN = re.compile(r"\s\s")
 _BOUNDARY = re.compile(r"(?<=\S) (?=\S)")
 
@@ -66,7 +67,7 @@ class Coded(NamedTuple):
     """Tokens of several texts, one after the other.
 
     ``ends [texts + 1]`` says where each text's begin and end; ``starts`` and ``stops`` ``[tokens]``
-    are characters of the token's own text, the blank that a token begins with left out.
+    are characters of the token's own text, as :func:`~formats.offsets.tidied` gives them.
     """
 
     ids: np.ndarray
@@ -171,13 +172,11 @@ class Pieces:
         offsets = np.fromiter(pairs, np.int64, 2 * total).reshape(-1, 2)
         base = np.cumsum([0, *(len(t) + 2 for t in sheets.texts[:-1])])
         starts, stops = (offsets + np.repeat(base, sizes)[:, None]).T
-        visible = np.ones(sheets.length, bool)
-        visible[[m.start() for m in _SPACE.finditer("  ".join(sheets.texts))]] = False
-        starts = starts + (~visible[starts] & (stops - starts > 1))
+        starts, stops = tidied("  ".join(sheets.texts), starts, stops)
         # A token belongs to the last piece that begins before the token's end.
-        piece = np.searchsorted(np.array(sheets.begins), stops) - 1
-        owner = np.array(sheets.places)[piece]
-        origin = np.array(sheets.origins)[piece]
+        which = np.searchsorted(np.array(sheets.begins), stops) - 1
+        owner = np.array(sheets.places)[which]
+        origin = np.array(sheets.origins)[which]
         order = np.argsort(owner, kind="stable")
         order = order[owner[order] != NOWHERE]
         new = np.stack([flat, starts - origin, stops - origin])[:, order].astype(np.int32)

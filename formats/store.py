@@ -12,12 +12,12 @@ import os
 from collections.abc import Iterable
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from .errors import DataError
-from .features import FeatureRow
+from .rows import FeatureRow
 
 BATCH = 1024
 _SCALARS = ("row", "instance", "window", "candidates", "length", "size", "cut")
@@ -78,10 +78,13 @@ def _schema() -> Any:
 def _batch(rows: list[FeatureRow], schema: Any) -> Any:
     import pyarrow as pa
 
-    def ints(lists: list[list[int]]) -> Any:
+    def ints(lists: list[Any]) -> Any:
         ends = np.zeros(len(lists) + 1, np.int32)
         np.cumsum([len(x) for x in lists], out=ends[1:])
-        flat = np.fromiter(chain.from_iterable(lists), np.int32, int(ends[-1]))
+        if isinstance(lists[0], np.ndarray):
+            flat = np.concatenate(lists, dtype=np.int32)
+        else:
+            flat = np.fromiter(chain.from_iterable(lists), np.int32, int(ends[-1]))
         return pa.ListArray.from_arrays(ends, flat)
 
     columns = [pa.array([getattr(r, n) for r in rows], pa.int32()) for n in _SCALARS]
@@ -101,14 +104,15 @@ def write(path: Path, rows: Iterable[FeatureRow], facts: dict[str, Any] | None =
     """Writes ``rows`` to ``path`` beside it first, then renames; ``facts`` goes to ``path.json``.
 
     ``facts`` is read after the last row, so that the producer of ``rows`` may fill it. The file's
-    own counts (feature rows, tokens, cut tokens and rows) are added.
+    own counts (feature rows, tokens, cut tokens and rows, gold spans that no window holds or that
+    do not end at tokens) are added.
     """
     import pyarrow as pa
 
     path.parent.mkdir(parents=True, exist_ok=True)
     schema = _schema()
     beside = path.with_suffix(f".{os.getpid()}.part")
-    features = size = cut = cut_rows = longest = 0
+    features = size = cut = cut_rows = longest = lost = moved = 0
     try:
         with pa.OSFile(str(beside), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
             pending: list[FeatureRow] = []
@@ -118,6 +122,8 @@ def write(path: Path, rows: Iterable[FeatureRow], facts: dict[str, Any] | None =
                 size += row.size
                 cut += row.cut
                 cut_rows += row.cut > 0
+                lost += row.lost
+                moved += row.moved
                 longest = max(longest, row.length)
                 if len(pending) == BATCH:
                     writer.write_batch(_batch(pending, schema))
@@ -131,6 +137,8 @@ def write(path: Path, rows: Iterable[FeatureRow], facts: dict[str, Any] | None =
             "longest": longest,
             "cut_tokens": cut,
             "cut_rows": cut_rows,
+            "lost_spans": lost,
+            "moved_spans": moved,
         }
         note = beside.with_suffix(".json")
         note.write_text(json.dumps({**(facts or {}), **counts}, ensure_ascii=False, indent=1))
@@ -143,6 +151,18 @@ def write(path: Path, rows: Iterable[FeatureRow], facts: dict[str, Any] | None =
 
 def _facts_path(path: Path) -> Path:
     return path.with_suffix(path.suffix + ".json")
+
+
+class Rows(Protocol):
+    """Feature rows by number, and facts about them: a file of them, or what is made of one."""
+
+    facts: dict[str, Any]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> StoredRow: ...
+
+    def column(self, name: str) -> np.ndarray: ...
 
 
 class FeatureStore:

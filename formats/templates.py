@@ -11,7 +11,7 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import StrictUndefined, meta
 from jinja2.exceptions import SecurityError, UndefinedError
@@ -19,6 +19,7 @@ from jinja2.runtime import Context, LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from .errors import TemplateError, did_you_mean
+from .plans import Step, Unplanned, plan
 
 
 class Field(str):
@@ -36,27 +37,43 @@ class Field(str):
         return self
 
 
-@dataclass(frozen=True)
-class Mark:
-    """Item ``index`` of field ``name`` stands at characters ``start:end`` of the rendering."""
+class Mark(NamedTuple):
+    """Item ``item`` of field ``name`` stands at characters ``start:end`` of the rendering."""
 
     name: str
-    index: int
+    item: int
     start: int
     end: int
 
 
 @dataclass(frozen=True)
 class Rendered:
-    text: str
-    marks: tuple[Mark, ...]
+    """A rendered template: its text, in pieces of which some are fields."""
+
+    pieces: tuple[str, ...]
+
+    @functools.cached_property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """Where the fields stand."""
+        found: list[Mark] = []
+        at = 0
+        for piece in self.pieces:
+            end = at + len(piece)
+            if type(piece) is Field:
+                found.append(Mark(piece.field, piece.item, at, end))
+            at = end
+        return tuple(found)
 
     def where(self, name: str) -> list[Mark]:
         """The first place of each item of field ``name``, in item order."""
         first: dict[int, Mark] = {}
         for mark in self.marks:
             if mark.name == name:
-                first.setdefault(mark.index, mark)
+                first.setdefault(mark.item, mark)
         return [first[i] for i in sorted(first)]
 
 
@@ -82,7 +99,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         # White space stands as it is written, except one newline at the very end, which a
         # block text of YAML brings along.
         super().__init__(undefined=StrictUndefined, finalize=_finalize)
-        self.globals = {"range": self.globals["range"]}
+        self.globals = {"range": self.globals["range"], "zip": zip}
         self.filters = {n: f for n, f in self.filters.items() if n not in _FILTERS}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -127,6 +144,11 @@ def _compile(source: str) -> Any:
         ) from None
 
 
+@functools.lru_cache(maxsize=4096)
+def _plan(source: str) -> Step | None:
+    return plan(_environment().parse(source))
+
+
 _UNDEFINED = re.compile(r"'(\w+)' is undefined")
 
 
@@ -164,16 +186,23 @@ class Template:
 
     def render(self, fields: Mapping[str, Any]) -> Rendered:
         """Fills in ``fields``; raises TemplateError on an undefined name or a forbidden access."""
-        parts: list[str] = []
-        marks: list[Mark] = []
-        at = 0
+        return Rendered(tuple(self._pieces(fields)))
+
+    def _pieces(self, fields: Mapping[str, Any]) -> list[str]:
+        steps = _plan(self.source)
+        if steps is not None:
+            try:
+                out: list[str] = []
+                steps(fields, out)
+                return out
+            except (Unplanned, LookupError):
+                pass  # Jinja prints it, or says what is wrong
+        return self._by_jinja(fields)
+
+    def _by_jinja(self, fields: Mapping[str, Any]) -> list[str]:
         try:
             template = _compile(self.source)
-            for piece in template.root_render_func(template.new_context(fields)):
-                if isinstance(piece, Field):
-                    marks.append(Mark(piece.field, piece.item, at, at + len(piece)))
-                parts.append(piece)
-                at += len(piece)
+            return list(template.root_render_func(template.new_context(fields)))
         except UndefinedError as error:
             name = _UNDEFINED.fullmatch(error.message or "")
             raise TemplateError(
@@ -190,7 +219,6 @@ class Template:
             raise TemplateError(
                 f"a template fails on this row: {type(error).__name__}: {error}", got=self.source
             ) from None
-        return Rendered("".join(parts), tuple(marks))
 
     def text(self, fields: Mapping[str, Any]) -> str:
         """The text of :meth:`render`."""
@@ -198,14 +226,14 @@ class Template:
         for name in _names(self.source):
             value = fields.get(name, _SHORT)
             if value is not None and not (isinstance(value, str) and len(value) <= _SHORT):
-                return self.render(fields).text
+                return "".join(self._pieces(fields))
             values.append(value)
         return _short(self.source, tuple(values))
 
 
 @functools.lru_cache(maxsize=1024)
-def _items(name: str, values: tuple[str, ...]) -> tuple[Field, ...]:
-    return tuple(Field(v, name, i) for i, v in enumerate(values))
+def _items(name: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(Field(v, name, i) if isinstance(v, str) else v for i, v in enumerate(values))
 
 
 def fields_of(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,12 +242,11 @@ def fields_of(values: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         if isinstance(value, str):
             out[name] = Field(value, name)
-        elif isinstance(value, tuple) and all(type(v) is str for v in value):
-            out[name] = list(_items(name, value))  # label words return with every row
         elif isinstance(value, (tuple, list)):
-            out[name] = [
-                Field(v, name, i) if isinstance(v, str) else v for i, v in enumerate(value)
-            ]
+            try:
+                out[name] = list(_items(name, tuple(value)))  # label words return with every row
+            except TypeError:  # items that cannot be remembered
+                out[name] = list(_items.__wrapped__(name, tuple(value)))
         else:
             out[name] = value
     return out

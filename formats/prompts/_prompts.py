@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
 
@@ -28,14 +28,17 @@ class Variant:
     """One way of asking: the named templates of one format.
 
     ``target`` (generate, multiple choice) is ``text`` or ``letter``: what the model answers with.
+    ``questions`` (extract, tagging) replaces the question for the types that it names.
     """
 
     parts: Mapping[str, Template]
     target: str = "text"
+    questions: Mapping[str, Template] = field(default_factory=dict)
 
     def reads(self, name: str) -> bool:
         """Whether one of the templates reads field ``name``."""
-        return any(name in template.names() for template in self.parts.values())
+        templates = (*self.parts.values(), *self.questions.values())
+        return any(name in template.names() for template in templates)
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,26 @@ def _defaults(language: str) -> dict[str, dict[str, Any]]:
     return loaded
 
 
+def _named(over: Mapping[str, Any], key: str) -> dict[str, Template]:
+    """The templates per label or type that a task gives under ``key``."""
+    own = over.get(key) or {}
+    if not isinstance(own, Mapping):
+        raise DeclarationError(
+            f"{key} that are not a mapping",
+            got=own,
+            expected="name of a label or type: template",
+            field=f"prompts.{key}",
+        )
+    return {str(name): Template(source) for name, source in own.items()}
+
+
 def default_prompt(
     kind: str, language: str = "en", overrides: Mapping[str, Any] | None = None
 ) -> Prompt:
     """The prompt of task type ``kind``, with a task's own parts laid over the defaults.
 
-    ``overrides`` may hold ``instruction``, ``hypotheses`` (label name -> template) and, per
+    ``overrides`` may hold ``instruction``, ``hypotheses`` (label or type name -> template),
+    ``questions`` (type name -> template, one more way of asking, which stands first) and, per
     format, a list of templates; a list stands before the defaults unless ``only: true``.
     """
     if kind not in KINDS:
@@ -101,18 +118,12 @@ def default_prompt(
     base = _defaults(language)[kind]
     over = dict(overrides or {})
     only = bool(over.pop("only", False))
-    known = ("instruction", "hypotheses", *_PARTS)
+    known = ("instruction", "hypotheses", "questions", *_PARTS)
     for key in over:
         if key not in known:
             raise UnknownName("prompt key", key, (*known, "only"), field="prompts")
-    own_hypotheses = over.get("hypotheses") or {}
-    if not isinstance(own_hypotheses, Mapping):
-        raise DeclarationError(
-            "hypotheses that are not a mapping",
-            got=own_hypotheses,
-            expected="label name: template",
-            field="prompts.hypotheses",
-        )
+    hypotheses = _named(over, "hypotheses")
+    questions = _named(over, "questions")
     variants: dict[str, tuple[Variant, ...]] = {}
     for format in _PARTS:
         if over.get(format) and format not in base:
@@ -127,5 +138,14 @@ def default_prompt(
         ways = own if own and only else [*own, *base.get(format, [])]
         if format in base:
             variants[format] = tuple(_variant(format, w, f"prompts.{format}") for w in ways)
-    hypotheses = {str(label): Template(source) for label, source in own_hypotheses.items()}
+    if questions and kind != "tag":
+        raise DeclarationError(
+            f"questions per type for {kind}, which has no types",
+            got=list(questions),
+            field="prompts.questions",
+            fix="declare a template under extract",
+        )
+    if questions:
+        asked = variants["extract"]
+        variants["extract"] = (replace(asked[0], questions=questions), *asked)
     return Prompt(str(over.get("instruction", base["instruction"])), variants, hypotheses)

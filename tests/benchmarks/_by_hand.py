@@ -1,15 +1,28 @@
-"""One instance to ids the way one writes it first: a call of the tokenizer for each text."""
+"""Rows to ids the way one writes it first: Jinja for each template, the tokenizer for each text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from formats import EntailInstance, ExtractInstance, GenerateInstance
+from formats import EntailInstance, ExtractInstance, GenerateInstance, templates
 from formats.instances import Instance
 from formats.layout import Coder
 
 Ids = list[int]
+
+
+@contextmanager
+def jinja_alone() -> Iterator[None]:
+    """Templates without render plans and without remembered texts: Jinja renders each one anew."""
+    plan, text = templates._plan, templates.Template.text
+    templates._plan = lambda source: None  # type: ignore[assignment]
+    templates.Template.text = lambda self, fields: self.render(fields).text  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        templates._plan, templates.Template.text = plan, text  # type: ignore[method-assign]
 
 
 def windows(

@@ -7,7 +7,7 @@ from format_strategies import examples, texts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats.candidates import candidates, is_candidate, words
+from formats.candidates import candidates, is_candidate, whole_words, words
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,13 @@ def test_candidates_are_distinct_visible_and_bounded(
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))
     assert is_candidate(text, start, end, most) == ((start, end) in found)
+
+
+@given(text=st.text(alphabet="ab ,.-_\u0301\u6771\u4eac\n'", max_size=24), data=st.data())
+def test_whole_words_agree_with_the_words_of_the_text(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, len(text)))
+    found = words(text)
+    wanted = start in {s for s, _ in found} and end in {e for _, e in found}
+    if start < end and not text[start].isspace() and not text[end - 1].isspace():
+        assert whole_words(text, start, end) == wanted

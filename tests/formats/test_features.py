@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from format_strategies import examples, spans, texts
@@ -32,7 +33,10 @@ def extract(passage: str, *gold: Span, question: str = "Who?", **more: object) -
 
 
 def rows(c: Coder, *instances: object, train: bool = False, row: int = 0) -> list[FeatureRow]:
-    return list(featurize([Group(row, list(instances))], c, train=train))  # type: ignore[arg-type]
+    """Feature rows with plain lists."""
+    found = featurize([Group(row, list(instances))], c, train=train)  # type: ignore[arg-type]
+    names = ("shared", "offsets", "spans", "closed")
+    return [replace(r, **{n: list(map(int, getattr(r, n))) for n in names}) for r in found]
 
 
 def pairs(flat: list[int], width: int) -> list[tuple[int, ...]]:

@@ -164,7 +164,7 @@ def test_a_training_group_has_every_positive(kind: str, format: Format) -> None:
 def test_training_rows_list_their_options_in_many_orders() -> None:
     prompt = PROMPTS["choose", "en"]
     seen = set()
-    for number in range(20):
+    for number in range(40):
         example = MultipleChoice(f"row {number}", "Which?", ("a", "b", "c"), gold=0)
         (first,) = Generate().encode(example, prompt, sample=True)
         seen.add(first.shared)

@@ -54,7 +54,7 @@ def test_facts_count_what_was_written(tmp_path: Path) -> None:
     write(tmp_path / "a.arrow", rows(), facts)
     assert FeatureStore(tmp_path / "a.arrow").facts == {
         "rows": 10, "version": 1, "features": 10, "tokens": sum(range(100, 110)),
-        "longest": 19, "cut_tokens": 5, "cut_rows": 5,
+        "longest": 19, "cut_tokens": 5, "cut_rows": 5, "lost_spans": 0, "moved_spans": 0,
     }
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.arrow", "a.arrow.json"]
 

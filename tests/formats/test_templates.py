@@ -119,7 +119,7 @@ def test_marks_point_at_exactly_the_field(
     wanted = {("text", 0): text, ("text_b", 0): text_b}
     wanted.update({("options", i): o for i, o in enumerate(options)})
     for mark in rendered.marks:
-        assert rendered.text[mark.start : mark.end] == wanted[mark.name, mark.index]
+        assert rendered.text[mark.start : mark.end] == wanted[mark.name, mark.item]
     assert len(rendered.where("text")) == ("{{ text }}" in source)
 
 

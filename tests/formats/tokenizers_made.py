@@ -91,8 +91,61 @@ def gpt() -> Any:
     )
 
 
+def cased() -> Any:
+    """Cased BERT's shape: cleaned, Chinese characters apart, nothing lowered or stripped."""
+    tokenizer = wordpiece()
+    tokenizer.backend_tokenizer.normalizer = normalizers.BertNormalizer(
+        lowercase=False, strip_accents=False
+    )
+    return tokenizer
+
+
+def unigram() -> Any:
+    """XLM-R's shape: NFKC, blanks as a sign of the next word, ``<s> a </s></s> b </s>``."""
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.train_from_iterator(
+        TEXTS * 5, trainers.UnigramTrainer(vocab_size=220, special_tokens=special,
+                                           unk_token="<unk>", show_progress=False)
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[(t, tokenizer.token_to_id(t)) for t in ("<s>", "</s>")],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>",
+        sep_token="</s>", pad_token="<pad>", cls_token="<s>", mask_token="<mask>",
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def llama() -> Any:
+    """Llama 2's shape: one word for the whole text, unknown signs as bytes, ``<s> a``."""
+    special = ["<unk>", "<s>", "</s>", *(f"<0x{b:02X}>" for b in range(256))]
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    )
+    tokenizer.train_from_iterator(
+        TEXTS[:3] * 5, trainers.BpeTrainer(vocab_size=420, special_tokens=special,
+                                           show_progress=False)
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s> $B",
+        special_tokens=[("<s>", tokenizer.token_to_id("<s>"))],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>",
+        pad_token="</s>", clean_up_tokenization_spaces=False,
+    )
+
+
 MAKERS: dict[str, Callable[[], Any]] = {
     "bpe": bpe, "wordpiece": wordpiece, "roberta": roberta, "gpt": gpt,
+    "cased": cased, "unigram": unigram, "llama": llama,
 }
 
 

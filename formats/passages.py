@@ -1,0 +1,135 @@
+"""Passages to feature rows: spans of characters become spans of tokens, long passages windows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+
+from .instances import ExtractInstance
+from .layout import Coder, Placed
+from .rows import MOST_VARIANTS, FeatureRow, cut_middle
+from .windows import held, tokens_of, window_starts
+
+
+class Run(NamedTuple):
+    """Questions about one passage; ``first`` is the number of the first one in its group."""
+
+    row: int
+    first: int
+    instances: list[ExtractInstance]
+
+
+def _runs(listed: Sequence[tuple[int, list[ExtractInstance]]]) -> Iterator[Run]:
+    for row, instances in listed:
+        first = 0
+        for _, same in groupby(instances, key=lambda i: (i.passage, i.candidates)):
+            run = list(same)
+            for at in range(0, len(run), MOST_VARIANTS):
+                yield Run(row, first + at, run[at : at + MOST_VARIANTS])
+            first += len(run)
+
+
+class _Found:
+    """Spans of several passages, looked up together.
+
+    ``given`` holds (passage, start, end, *more) per span, in the order of the passages. Of each
+    passage, :meth:`of` gives a table of ``more[0]``, first token, last token, ``more[1:]``.
+    """
+
+    def __init__(self, placed: Placed, texts: list[int], given: Sequence[tuple[int, ...]]) -> None:
+        table = np.array(given, np.int64).reshape(len(given), -1 if given else 4)
+        owner, places = table[:, 0], table[:, 1:3]
+        text = np.array(texts, np.int64)[owner]
+        tokens, touched = tokens_of(placed, np.column_stack([text, places]))
+        kept, ends = tokens[touched], placed.ends[text[touched]]
+        shown = placed.places[np.column_stack([kept[:, 0] + ends, kept[:, 1] + ends])]
+        exact = np.column_stack([shown[:, 0, 0], shown[:, 1, 1]]) == places[touched]
+        more = table[touched, 3:]
+        self._rows = np.column_stack([more[:, :1], kept, more[:, 1:]]).astype(np.int32)
+        self._moved = ~exact.all(1)
+        self._ends = np.searchsorted(owner[touched], np.arange(len(texts) + 1)).tolist()
+        self._given = np.bincount(owner, minlength=len(texts)).tolist()
+
+    def of(self, passage: int) -> np.ndarray:
+        return self._rows[self._ends[passage] : self._ends[passage + 1]]
+
+    def lost_and_moved(self, passage: int, windows: list[int], room: int) -> tuple[int, int]:
+        """How many spans stand whole in no window; how many others begin or end inside a token."""
+        given = self._given[passage]
+        if not given:
+            return 0, 0
+        a, b = self._ends[passage], self._ends[passage + 1]
+        if len(windows) == 1:
+            return given - (b - a), int(self._moved[a:b].sum())
+        whole = held(self._rows[a:b, 1:3], windows, room)
+        return given - int(whole.sum()), int(self._moved[a:b][whole].sum())
+
+
+def _inside(table: np.ndarray, at: int, stop: int) -> np.ndarray:
+    """The rows of ``table`` whose tokens lie in the window, counted from its first token."""
+    kept = table[(table[:, 1] >= at) & (table[:, 2] < stop)]
+    kept[:, 1:3] -= at
+    return kept.ravel()
+
+
+def passage_rows(
+    listed: Sequence[tuple[int, list[ExtractInstance]]], coder: Coder
+) -> Iterator[FeatureRow]:
+    """Feature rows of the instances of several examples, window by window."""
+    runs = list(_runs(listed))
+    placed, texts = coder.placed([run.instances[0].passage for run in runs])
+    ids = iter(coder.ids([i.question for run in runs for i in run.instances]))
+    gold = [
+        (r, s.start, s.end, v, i.types.index(s.type) if i.types else 0)
+        for r, run in enumerate(runs)
+        for v, i in enumerate(run.instances)
+        for s in i.gold or ()
+    ]
+    options = [
+        (r, s.start, s.end, c)
+        for r, run in enumerate(runs)
+        for c, s in (*enumerate(run.instances[0].candidates), *run.instances[0].elsewhere)
+    ]
+    marked, closed = _Found(placed, texts, gold), _Found(placed, texts, options)
+    layout = coder.layout
+    half = layout.pair_room // 2
+    frame = layout.window - layout.pair_room
+    bounds = placed.ends.tolist()
+    for r, (row, first, run) in enumerate(runs):
+        variants = [next(ids) for _ in run]
+        cut = sum([len(v) - half for v in variants if len(v) > half])
+        if cut:
+            variants = [cut_middle(v, half) for v in variants]
+        longest = max(map(len, variants))
+        asked = sum(map(len, variants))
+        room = layout.pair_room - longest
+        begin, end = bounds[texts[r]], bounds[texts[r] + 1]
+        count = len(run)
+        labels = [1.0 if run[0].gold is not None else math.nan] * count
+        own, listing = marked.of(r), closed.of(r)
+        windows = list(window_starts(end - begin, room, layout.stride))
+        lost, moved = marked.lost_and_moved(r, windows, room)
+        for w, at in enumerate(windows):
+            stop = min(at + room, end - begin)
+            alone = len(windows) == 1
+            yield FeatureRow(
+                row,
+                first,
+                w,
+                placed.ids[begin + at : begin + stop],
+                placed.places[begin + at : begin + stop].ravel(),
+                variants,
+                labels,
+                own.ravel() if alone else _inside(own, at, stop),
+                listing.ravel() if alone else _inside(listing, at, stop),
+                len(run[0].candidates),
+                stop - at + longest + frame,
+                asked + count * (stop - at + frame),
+                cut if w == 0 else 0,
+                lost if w == 0 else 0,
+                moved if w == 0 else 0,
+            )
