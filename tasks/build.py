@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from formats.errors import RowError
 from formats.examples import (
     Example,
+    LabelSpace,
     MultiLabelClassification,
     MultipleChoice,
     QuestionAnswering,
@@ -21,11 +23,13 @@ from formats.examples import (
 )
 
 from .fields import as_list
+from .placing import gold_spans
 
 if TYPE_CHECKING:
     from .task import Task
 
 Values = Mapping[str, Any]
+Mended = Counter[str]  # what a builder had to mend -> how often
 
 
 def _optional(value: Any) -> Any:
@@ -38,18 +42,21 @@ def _label(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _classify(task: Task, id: str, v: Values) -> Example:
+def _classify(task: Task, id: str, v: Values, mended: Mended) -> Example:
     assert task.labels is not None
     gold = _label(v.get("label"))
     return TextClassification(id, v["text"], task.labels, _optional(v.get("text_b")), gold)
 
 
-def _multilabel(task: Task, id: str, v: Values) -> Example:
-    assert task.labels is not None
+def _multilabel(task: Task, id: str, v: Values, mended: Mended) -> Example:
+    labels = task.labels
+    if v.get("options") is not None:  # the row's own, not the task's
+        labels = LabelSpace(tuple(as_list(v["options"], task.separator, "options")))
+    assert labels is not None
     gold = None
     if v.get("labels") is not None:
         gold = frozenset(str(n) for n in as_list(v["labels"], task.separator, "labels"))
-    return MultiLabelClassification(id, v["text"], task.labels, _optional(v.get("text_b")), gold)
+    return MultiLabelClassification(id, v["text"], labels, _optional(v.get("text_b")), gold)
 
 
 def _index(answer: Any, options: tuple[str, ...], keys: Any, answer_as: str | None) -> int | None:
@@ -80,8 +87,11 @@ def _index(answer: Any, options: tuple[str, ...], keys: Any, answer_as: str | No
         ) from None
 
 
-def _choose(task: Task, id: str, v: Values) -> Example:
-    options = tuple(as_list(v["options"], task.separator, "options"))
+def _choose(task: Task, id: str, v: Values, mended: Mended) -> Example:
+    listed = as_list(v["options"], task.separator, "options")
+    while listed and listed[-1] is None:  # a row with fewer options than columns for them
+        listed.pop()
+    options = tuple(listed)
     gold = _index(v.get("answer"), options, v.get("keys"), task.answer_as)
     if len(set(options)) < len(options):
         # Published rows do list an option twice (2 % of CommonsenseQA's dev); either place is
@@ -89,40 +99,19 @@ def _choose(task: Task, id: str, v: Values) -> Example:
         once = tuple(dict.fromkeys(options))
         gold = None if gold is None else once.index(options[gold])
         options = once
+        mended["options listed twice: each is kept once"] += 1
     return MultipleChoice(id, v["question"], options, _optional(v.get("context")), gold)
 
 
-def _answer_span(passage: str, text: str, start: int | None) -> Span:
-    """The answer's place; a wrong ``start`` is mended where the text occurs exactly once."""
-    if start is not None and start >= 0 and text and passage.startswith(text, start):
-        return Span(start, start + len(text))
-    times = passage.count(text) if text else 0
-    if times == 1:
-        found = passage.index(text)
-        return Span(found, found + len(text))
-    raise RowError(
-        f"an answer that does not stand at its place, and stands {times} times in the passage",
-        got=(text, start),
-        expected="passage[start:start + len(text)] == text",
-        field="answers",
-        fix="repair the row, or load with on_bad_row=skip",
-    )
-
-
-def _answers(task: Task, id: str, v: Values) -> Example:
+def _answers(task: Task, id: str, v: Values, mended: Mended) -> Example:
     gold: tuple[frozenset[Span], ...] | None = None
     listed = v.get("answers")
     if listed is not None:
         if isinstance(listed, Mapping):  # the hub's SQuAD: {text: [...], answer_start: [...]}
             starts = listed.get("answer_start") or listed.get("start") or []
-            pairs = list(zip(listed["text"], starts, strict=True))
-        else:
-            pairs = [(a["text"], a.get("start", a.get("answer_start"))) for a in listed]
-        spans = [_answer_span(v["passage"], text, start) for text, start in pairs]
-        if task.several or not spans:
-            gold = (frozenset(spans),)
-        else:  # each annotator's span is an alternative
-            gold = tuple(dict.fromkeys(frozenset([span]) for span in spans))
+            pairs = zip(listed["text"], starts, strict=True)
+            listed = [{"text": text, "start": start} for text, start in pairs]
+        gold = gold_spans(v["passage"], listed, task.several, mended)
     return QuestionAnswering(
         id, v["question"], v["passage"], gold, several=task.several, unanswerable=task.unanswerable
     )
@@ -139,7 +128,7 @@ def _span(value: Any, field: str, type: str = "") -> Span:
         ) from None
 
 
-def _tag(task: Task, id: str, v: Values) -> Example:
+def _tag(task: Task, id: str, v: Values, mended: Mended) -> Example:
     assert task.types is not None
     gold = None
     if v.get("spans") is not None:
@@ -149,13 +138,13 @@ def _tag(task: Task, id: str, v: Values) -> Example:
     return TokenClassification(id, v["text"], task.types, gold, offsets)
 
 
-def _relate(task: Task, id: str, v: Values) -> Example:
+def _relate(task: Task, id: str, v: Values, mended: Mended) -> Example:
     assert task.labels is not None
     head, tail = _span(v["head"], "head"), _span(v["tail"], "tail")
     return RelationClassification(id, v["text"], head, tail, task.labels, _label(v.get("label")))
 
 
-def _rate(task: Task, id: str, v: Values) -> Example:
+def _rate(task: Task, id: str, v: Values, mended: Mended) -> Example:
     assert task.scale is not None
     value = v.get("value")
     if value is not None:
@@ -168,15 +157,23 @@ def _rate(task: Task, id: str, v: Values) -> Example:
     return Regression(id, v["text"], *task.scale, _optional(v.get("text_b")), value)
 
 
-def _generate(task: Task, id: str, v: Values) -> Example:
+def _written(target: Any) -> Any:
+    """Numbers as texts, whole ones without a decimal point."""
+    if isinstance(target, bool) or not isinstance(target, (int, float)):
+        return target
+    return str(int(target)) if float(target).is_integer() else repr(target)
+
+
+def _generate(task: Task, id: str, v: Values, mended: Mended) -> Example:
     targets = v.get("targets")
     gold = None
     if targets is not None:
-        gold = (targets,) if isinstance(targets, str) else tuple(t for t in targets if _optional(t))
+        listed = targets if isinstance(targets, (list, tuple)) else [targets]
+        gold = tuple(t for t in map(_written, listed) if len(listed) == 1 or _optional(t))
     return TextGeneration(id, v["source"], gold, _optional(v.get("rationale")))
 
 
-BUILDERS: dict[str, Callable[[Task, str, Values], Example]] = {
+BUILDERS: dict[str, Callable[[Task, str, Values, Mended], Example]] = {
     "classify": _classify,
     "multilabel": _multilabel,
     "choose": _choose,

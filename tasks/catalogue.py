@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from formats.errors import ConfigError, DeclarationError, UnknownName
 
 from .declare import build, read
+from .subsets import parse, shrunk
 from .task import Task
 
 ENTRY_POINTS = "unify.tasks"
@@ -85,8 +86,13 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Task:
-    """The task ``name``. Raises UnknownName with close names, DeclarationError."""
+    """The task ``name``, or a few-shot subset of one (``trec@k16s13``, see ``tasks.subsets``).
+
+    Raises UnknownName with close names, DeclarationError.
+    """
     known = declarations()
-    if name not in known:
-        raise UnknownName("task", name, known)
-    return build(*known[name])
+    parent, subset = (name, None) if name in known else parse(name)
+    if parent not in known:
+        raise UnknownName("task", parent, known)
+    task = build(*known[parent])
+    return task if subset is None else shrunk(task, subset)

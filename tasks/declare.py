@@ -8,25 +8,29 @@ from typing import Any
 
 import yaml
 
-from formats.errors import DeclarationError, RowError, UnifyError, UnknownName
+from formats.errors import DeclarationError, UnifyError, UnknownName
 from formats.examples import TYPE_NAMES, LabelSpace, TypeSpace
 from formats.prompts import default_prompt
 
-from .derive import Derive
+from . import _values
 from .dotted import resolve
 from .fields import check_declared
-from .metrics import FOR_KIND
+from .metrics import for_task
+from .parametric import expanded
 from .sources import Files, Generated, Hub, Source
 from .task import Task
 
 KEYS = (
     "base", "type", "cluster", "lineage", "licence", "language", "source", "format",
-    "splits", "derive", "fields", "labels", "types", "scale", "metric", "prompts", "hub_id",
-    "unverified", "variants", "variants_from", "adapter", "unanswerable", "several", "unlabelled",
-    "separator", "answer_as", "group", "notes",
+    "splits", "derive", "fields", "labels", "types", "scale", "metric", "also", "prompts", "hub_id",
+    "unverified", "variants", "variants_from", "each", "name", "adapter", "unanswerable",
+    "positive", "several", "unlabelled", "separator", "answer_as", "group", "notes", "broken",
+    "guide",
 )  # fmt: skip
 # A layer's mapping is laid over the base's for these keys; any other key is replaced as a whole.
 _LAID_OVER = ("source", "args", "fields", "prompts", "format", "splits")
+# The same plain data, in C where PyYAML has it: thousands of imported files are read at each start.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _ANSWERS = ("index", "number", "letter", "text")
 
 
@@ -49,7 +53,7 @@ def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     if path in seen:
         raise DeclarationError("bases that go in a circle", file=str(path), field="base")
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
     except OSError as error:
         raise DeclarationError(
             f"a declaration that cannot be read: {error.strerror}",
@@ -81,6 +85,11 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
         ) from None
     except UnifyError as error:
         raise error.at(file=str(path), field="variants_from") from None
+    if "each" in raw and not variants:
+        try:
+            return expanded(raw)
+        except UnifyError as error:
+            raise error.at(file=str(path)) from None
     if not variants:
         return {path.stem: raw}
     for name, over in variants.items():
@@ -157,58 +166,13 @@ def _files(raw: Mapping[str, Any], root: str, data: bool, splits: Any, folder: P
     return Files(place, data, paths, str(name), dict(options or {}), own)
 
 
-def _space(raw: Mapping[str, Any], key: str, make: type) -> Any:
-    value = raw.get(key)
-    if value is None:
-        return None
-    try:
-        if isinstance(value, dict):
-            return make(tuple(str(k) for k in value), tuple(str(v) for v in value.values()))
-        if isinstance(value, list):
-            return make(tuple(str(v) for v in value))
-    except RowError as error:  # the space refuses itself; here no row is to blame
-        raise DeclarationError(
-            error.what, got=error.got, expected=error.expected, fix=error.fix, field=key
-        ) from None
-    raise DeclarationError(
-        f"{key} are neither a list nor a mapping",
-        got=value,
-        field=key,
-        expected="[name, …] or {name as in the data: words for the model}",
-    )
-
-
-def _scale(raw: Mapping[str, Any]) -> tuple[float, float, float] | None:
-    scale = raw.get("scale")
-    if scale is None:
-        return None
-    if not isinstance(scale, list) or len(scale) not in (2, 3):
-        raise DeclarationError(
-            "no scale", got=scale, expected="[low, high, quantum]", field="scale"
-        )
-    low, high, quantum = (*scale, 1.0)[:3]
-    return float(low), float(high), float(quantum)
-
-
-def _derive(raw: Mapping[str, Any], published: tuple[str, ...]) -> Derive | None:
-    given = raw.get("derive")
-    if given is None:
-        return None
-    known = ("from", "parts", "seed", "group")
-    for key in given:
-        if key not in known:
-            raise UnknownName("derive key", key, known, field="derive")
-    if given.get("from") not in published:
-        raise UnknownName("split", str(given.get("from")), published, field="derive.from")
-    parts = given.get("parts")
-    if not isinstance(parts, dict) or abs(sum(parts.values()) - 1) > 1e-9:
-        raise DeclarationError(
-            "parts that do not make the whole",
-            got=parts,
-            field="derive.parts",
-            expected="{split: fraction} with fractions that sum to 1",
-        )
-    return Derive(given["from"], dict(parts), int(given.get("seed", 0)), given.get("group"))
+def _check_named(raw: Mapping[str, Any]) -> None:
+    """Raises UnknownName for a hypothesis or question of no label or type."""
+    known = [str(name) for name in raw.get("labels") or raw.get("types") or ()]
+    for key in ("hypotheses", "questions") if known else ():
+        for name in (raw.get("prompts") or {}).get(key) or ():
+            if str(name) not in known:
+                raise UnknownName("label or type", str(name), known, field=f"prompts.{key}")
 
 
 def build(name: str, raw: Mapping[str, Any], file: Path) -> Task:
@@ -226,8 +190,10 @@ def _build(name: str, raw: Mapping[str, Any], file: Path) -> Task:
     kind: str = TYPE_NAMES[type_name].kind  # type: ignore[attr-defined]
     space = {"classify": "labels", "multilabel": "labels", "relate": "labels", "tag": "types",
              "rate": "scale"}.get(kind)  # fmt: skip
+    # Rows may bring their own labels, by the field `options` or by an adapter.
+    own = kind == "multilabel" and ("options" in (raw.get("fields") or {}) or raw.get("adapter"))
     for key in ("labels", "types", "scale"):
-        if (raw.get(key) is not None) != (key == space):
+        if (raw.get(key) is not None) != (key == space) and not (key == "labels" and own):
             problem = "needs" if key == space else "has no"
             raise DeclarationError(f"a {type_name} task {problem} {key}", field=key)
     fields = dict(raw.get("fields") or {})
@@ -236,32 +202,47 @@ def _build(name: str, raw: Mapping[str, Any], file: Path) -> Task:
     if answer_as is not None and answer_as not in _ANSWERS:
         raise UnknownName("answer_as", str(answer_as), _ANSWERS, field="answer_as")
     source = _source(raw, file.parent)
-    derive = _derive(raw, source.splits())
-    measure = str(raw.get("metric", FOR_KIND[kind][0]))
-    if measure not in FOR_KIND[kind]:
-        raise UnknownName(f"{type_name} metric", measure, FOR_KIND[kind], field="metric")
+    derive = _values.derive(raw, source.splits())
+    language = str(raw.get("language", "en"))
+    wanted = (raw.get("metric"), *(raw.get("also") or ()))
+    group, positive = raw.get("group"), raw.get("positive")
+    measures = [for_task(kind, language, m, group=group, positive=positive) for m in wanted]
+    labels = _values.space(raw, "labels", LabelSpace)
+    if positive is not None and (labels is None or str(positive) not in labels.names):
+        raise UnknownName("label", str(positive), labels.names if labels else (), field="positive")
     lineage = raw.get("lineage") or [name]
     notes = raw.get("notes") or []
     notes = [notes] if isinstance(notes, str) else list(notes)
     if derive is not None:
         notes.append(derive.note())
-    language = str(raw.get("language", "en"))
     unlabelled = frozenset(raw.get("unlabelled") or ())
     for split in unlabelled - set(source.splits()):
         raise UnknownName("split", split, source.splits(), field="unlabelled")
+    parts = tuple(derive.parts) if derive is not None else ()
+    prompt = default_prompt(kind, language, raw.get("prompts"))
+    _check_named(raw)
+    guide = raw.get("guide")
+    if guide is not None and not (isinstance(source, Files) and kind in ("classify", "generate")):
+        raise DeclarationError(
+            "a guide without a file, or for another task type",
+            got=guide,
+            expected="a file beside the splits, of a TextClassification or TextGeneration task",
+            field="guide",
+        )
     return Task(
         name=name,
         kind=kind,
         cluster=_need(raw, "cluster", str, "a cluster's name"),
         lineage=frozenset([lineage] if isinstance(lineage, str) else lineage),
         source=source,
-        prompt=default_prompt(kind, language, raw.get("prompts")),
-        metric=measure,
+        prompt=prompt,
+        metric=measures[0],
+        also=tuple(measures[1:]),
         licence=str(raw.get("licence", "")),
         language=language,
-        labels=_space(raw, "labels", LabelSpace),
-        types=_space(raw, "types", TypeSpace),
-        scale=_scale(raw),
+        labels=labels,
+        types=_values.space(raw, "types", TypeSpace),
+        scale=_values.scale(raw),
         fields=fields,
         unlabelled=unlabelled,
         derive=derive,
@@ -270,7 +251,10 @@ def _build(name: str, raw: Mapping[str, Any], file: Path) -> Task:
         unanswerable=bool(raw.get("unanswerable", False)),
         answer_as=answer_as,
         separator=raw.get("separator"),
-        group=raw.get("group"),
+        group=group,
+        positive=None if positive is None else str(positive),
+        broken=_values.broken(raw, (*source.splits(), *parts)),
+        guide_file=None if guide is None else str(guide),
         notes=tuple(notes),
         hub_id=raw.get("hub_id"),
         verified=not raw.get("unverified", False),

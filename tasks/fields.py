@@ -13,7 +13,7 @@ Getter = Callable[[Mapping[str, Any]], Any]
 # kind -> (required fields, optional fields, gold field); names double as default columns.
 FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "classify": (("text",), ("text_b",), "label"),
-    "multilabel": (("text",), ("text_b",), "labels"),
+    "multilabel": (("text",), ("text_b", "options"), "labels"),
     "choose": (("question", "options"), ("context", "keys"), "answer"),
     "answer": (("question", "passage"), (), "answers"),
     "tag": (("text",), ("tokens",), "spans"),
@@ -36,14 +36,35 @@ def _column(path: str, columns: Sequence[str]) -> Getter:
     """``column``, or ``column.key.key`` into nested rows; a list on the way maps over its items."""
     if path in columns:
         return lambda row: row[path]
+    if path.endswith("*"):
+        several = [name for name in columns if name.startswith(path[:-1])]
+        if several:
+            return lambda row: [row[name] for name in several]
     first, *rest = path.split(".")
     if first not in columns:
         raise UnknownName("column", path, columns)
     return lambda row: _walk(row[first], rest)
 
 
+def _hole(path: str, columns: Sequence[str]) -> Getter:
+    """A column within a pattern; ``column:joiner`` writes the items of a list."""
+    name, colon, joiner = path.partition(":")
+    if path in columns or not colon:
+        return _column(path, columns)
+    get = _column(name, columns)
+
+    def joined(row: Mapping[str, Any]) -> Any:
+        value = get(row)
+        return joiner.join(map(str, value)) if isinstance(value, list) else value
+
+    return joined
+
+
 def getter(spec: str | Sequence[str], columns: Sequence[str]) -> Getter:
     """Reads one field: a column, a ``{pattern} of columns``, or a list of columns as a list.
+
+    In a pattern ``{column:, }`` joins the column's list by what follows the colon. ``name*`` is
+    the list of all columns whose names begin so, in their order.
 
     Raises UnknownName for a column that is not there.
     """
@@ -53,7 +74,7 @@ def getter(spec: str | Sequence[str], columns: Sequence[str]) -> Getter:
     if not _HOLE.search(spec):
         return _column(spec, columns)
     parts = _HOLE.split(spec)  # text, column, text, column, …
-    getters = [_column(path, columns) for path in parts[1::2]]
+    getters = [_hole(path, columns) for path in parts[1::2]]
 
     def fill(row: Mapping[str, Any]) -> str:
         texts = ["" if (v := get(row)) is None else str(v) for get in getters]

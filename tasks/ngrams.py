@@ -1,10 +1,12 @@
-"""Texts as arrays of 64-bit hashes: whole texts and runs of words, for overlap checks."""
+"""Texts as arrays of 64-bit hashes: whole rows and runs of words, for overlap checks."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from array import array
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -13,13 +15,13 @@ _WORD = re.compile(r"\w+")
 _BASE = 0x9E3779B97F4A7C15 | 1  # odd, so that no factor is lost modulo 2^64
 
 
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()
+def _digest(data: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
-@lru_cache(maxsize=1 << 20)
+@lru_cache(maxsize=1 << 16)  # about 10 MB; rarer words are hashed again
 def _hash(word: str) -> int:
-    return int.from_bytes(_digest(word), "little")
+    return _digest(word.encode("utf-8", "replace"))
 
 
 def words(text: str) -> list[str]:
@@ -27,31 +29,50 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def row_hashes(rows: Iterable[Iterable[str]]) -> np.ndarray:
-    """One hash per row of texts ``[rows]``, blind to case, punctuation and blanks."""
-    joined = ("\0".join(" ".join(words(t)) for t in row) for row in rows)
-    return np.frombuffer(b"".join(map(_digest, joined)), dtype=np.uint64)
+@dataclass(frozen=True)
+class Hashes:
+    """``rows`` one hash per row ``[rows]``, blind to case, punctuation and blanks; ``grams`` those
+    of all runs of n words inside one text, with the row of each in ``owner``, both ``[grams]``."""
+
+    rows: np.ndarray
+    grams: np.ndarray
+    owner: np.ndarray
 
 
-def gram_hashes(texts: Iterable[str], n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Hashes of all runs of ``n`` words inside one text, and the text's number; both ``[grams]``.
-
-    A polynomial over the words' hashes modulo 2^64.
-    """
-    lengths: list[int] = []
-    flat: list[int] = []
-    for text in texts:
-        found = [_hash(word) for word in words(text)]
-        lengths.append(len(found))
-        flat.extend(found)
-    total = len(flat)
-    if total < n:
-        return np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)
+def hashes(rows: Iterable[Iterable[str]], n: int) -> Hashes:
+    """The hashes of rows of texts. A run's is a polynomial over its words' modulo 2^64."""
+    flat = array("Q")
+    lengths: list[int] = []  # words per text
+    row_of: list[int] = []  # the texts' rows
+    whole = array("Q")
+    for number, row in enumerate(rows):
+        begun, first = len(flat), len(lengths)
+        for text in row:
+            before = len(flat)
+            flat.extend(map(_hash, words(text)))
+            lengths.append(len(flat) - before)
+            row_of.append(number)
+        parts = array("Q", lengths[first:])  # so that the texts' bounds count
+        whole.append(_digest(flat[begun:].tobytes() + parts.tobytes()))
+    found = np.array(whole, dtype=np.uint64)
+    starts = len(flat) - n + 1
+    if starts < 1:
+        return Hashes(found, np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int32))
     values = np.array(flat, dtype=np.uint64)
-    owner = np.repeat(np.arange(len(lengths)), lengths)
-    grams = np.zeros(total - n + 1, dtype=np.uint64)
+    text_of = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    grams = np.zeros(starts, dtype=np.uint64)
     with np.errstate(over="ignore"):
         for i in range(n):
-            grams = grams * np.uint64(_BASE) + values[i : total - n + 1 + i]
-    inside = owner[: total - n + 1] == owner[n - 1 :]
-    return grams[inside], owner[: total - n + 1][inside]
+            grams = grams * np.uint64(_BASE) + values[i : starts + i]
+    inside = text_of[:starts] == text_of[n - 1 :]
+    owner = np.array(row_of, dtype=np.int32)[text_of[:starts][inside]]
+    return Hashes(found, grams[inside], owner)
+
+
+def among(values: np.ndarray, ordered: np.ndarray) -> np.ndarray:
+    """Which ``values`` are in ``ordered``, a sorted array; ``[values]``, without a copy of it."""
+    if not len(ordered):
+        return np.zeros(len(values), dtype=bool)
+    places = np.searchsorted(ordered, values)
+    places[places == len(ordered)] = 0
+    return np.asarray(ordered[places] == values)

@@ -20,6 +20,8 @@ from formats.errors import DataError, UnifyError, UnknownName
 
 from .dotted import resolve
 from .readers import READERS
+from .readers._open import on_disk
+from .readers._patterns import with_patterns
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -91,6 +93,7 @@ def _own(error: BaseException | None) -> UnifyError | None:
 
 def _converted(rows: Callable[[], Iterator[Mapping[str, Any]]], key: Any, place: str) -> Dataset:
     """Rows written once as an Arrow file named by ``key``, then memory-mapped."""
+    import pyarrow as pa
     from datasets import Dataset
 
     def generator() -> Iterator[dict[str, Any]]:
@@ -99,12 +102,14 @@ def _converted(rows: Callable[[], Iterator[Mapping[str, Any]]], key: Any, place:
 
     try:
         with _quiet():
-            return Dataset.from_generator(
+            made = Dataset.from_generator(
                 generator,
                 cache_dir=str(cache_dir() / "arrow"),
                 fingerprint=digest(key),
                 writer_batch_size=_INFER_ROWS,
             )
+        pa.default_memory_pool().release_unused()  # what writing took
+        return made
     except Exception as error:
         own = _own(error)
         if own is not None:
@@ -149,13 +154,17 @@ class Files:
             )
         return Path(root).expanduser() / self.folder
 
+    def at(self, name: str) -> Path:
+        """A file beside those of the splits. Raises DataError when the folder is not known."""
+        return self._root() / name
+
     def _files(self, split: str) -> dict[str, Path]:
         paths = self.paths[split]
         named = {"": paths} if isinstance(paths, str) else dict(paths)
         root = self._root()
         found = {column: root / path for column, path in named.items()}
         for path in found.values():
-            if not path.is_file():
+            if not on_disk(path).is_file():
                 hint = f"UNIFY_DATA is {os.environ['UNIFY_DATA']}; " if self.under_data else ""
                 raise DataError(
                     "a missing file",
@@ -171,7 +180,7 @@ class Files:
         return "+".join([paths] if isinstance(paths, str) else paths.values())
 
     def _stamps(self, split: str) -> list[tuple[str, int, int]]:
-        stats = [(str(p.resolve()), p.stat()) for p in self._files(split).values()]
+        stats = [(str(p.resolve()), on_disk(p).stat()) for p in self._files(split).values()]
         return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
     def stamp(self) -> Any:
@@ -188,8 +197,14 @@ class Files:
             reader = resolve(self.format)
         options = {**self.options, **self.per_split.get(split, {})}
         argument: Any = files.get("", files)
-        key = [self._stamps(split), list(files), self.format, options, _code(reader)]
-        return _converted(lambda: reader(argument, **options), key, str(next(iter(files.values()))))
+        key = [self._stamps(split), list(files), self.format, dict(options), _code(reader)]
+        patterns = options.pop("patterns", None) or {}
+
+        def rows() -> Iterator[dict[str, Any]]:
+            found = reader(argument, **options)
+            return with_patterns(found, patterns) if patterns else found
+
+        return _converted(rows, key, str(next(iter(files.values()))))
 
     def _parquet(self, path: Path) -> Dataset:
         from datasets import load_dataset

@@ -13,8 +13,9 @@ import yaml
 from formats.errors import DeclarationError, UnifyError, UnknownName
 
 from . import catalogue
+from .subsets import parse
 
-KEYS = ("seen", "unseen", "limits", "evaluate")
+KEYS = ("seen", "unseen", "limits", "train", "evaluate", "held_out")
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Suite:
     """Attributes:
     limits: split -> rows per task that are used at most; a split not named has no limit.
     evaluate: splits that evaluation prefers, in this order; the first one with gold is used.
+    train: splits that training prefers, likewise; ``limits["train"]`` is for whichever it is.
+    held_out: whether seen tasks are scored as well, on the evaluation split of each.
     """
 
     name: str
@@ -29,15 +32,26 @@ class Suite:
     unseen: tuple[str, ...]
     limits: Mapping[str, int] = field(default_factory=dict)
     evaluate: tuple[str, ...] = ("test", "validation")
+    train: tuple[str, ...] = ("train",)
+    held_out: bool = False
 
     def limit(self, split: str) -> int | None:
         return self.limits.get(split)
 
-    def eval_split(self, task: str) -> str:
-        """The split on which ``task`` is evaluated."""
+    def train_split(self, task: str) -> str:
+        """The split that ``task`` trains on; the first one preferred, if it has none of them."""
         loaded = catalogue.load(task)
-        for split in self.evaluate:
+        for split in self.train:
             if split in loaded.splits() and split not in loaded.unlabelled:
+                return split
+        return self.train[0]
+
+    def eval_split(self, task: str) -> str:
+        """The split on which ``task`` is evaluated; of a seen task never the one it trains on."""
+        loaded = catalogue.load(task)
+        trained = self.train_split(task) if task in self.seen else None
+        for split in self.evaluate:
+            if split in loaded.splits() and split not in loaded.unlabelled and split != trained:
                 return split
         raise DeclarationError(
             "a task without a split to evaluate",
@@ -51,13 +65,15 @@ class Suite:
 def select(selectors: Iterable[str]) -> tuple[str, ...]:
     """Task names of selectors, in order and each once.
 
-    A selector is a name, a glob, or ``cluster:<name or glob>``; a leading ``-`` takes away what
-    earlier ones chose. One that chooses nothing is an error.
+    A selector is a name, a glob, or ``cluster:<name or glob>``; ``@k16s13`` behind it chooses
+    few-shot subsets; a leading ``-`` takes away what earlier ones chose. One that chooses nothing
+    is an error.
     """
     known = catalogue.declarations()
     chosen: dict[str, None] = {}
     for selector in selectors:
-        pattern = selector.removeprefix("-")
+        pattern, at, few = selector.removeprefix("-").partition("@")
+        parse(f"{pattern}{at}{few}")
         if pattern.startswith("cluster:"):
             wanted = pattern.removeprefix("cluster:")
             clusters = {n: str(d.raw.get("cluster")) for n, d in known.items()}
@@ -68,11 +84,35 @@ def select(selectors: Iterable[str]) -> tuple[str, ...]:
             found = [n for n in known if fnmatchcase(n, pattern)]
             if not found:
                 raise UnknownName("task", pattern, known)
+        found = [f"{n}{at}{few}" for n in found]
         if selector.startswith("-"):
             chosen = {n: None for n in chosen if n not in found}
         else:
             chosen.update(dict.fromkeys(sorted(found)))
     return tuple(chosen)
+
+
+def _splits(value: str | Iterable[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def made(name: str, raw: Mapping[str, Any]) -> Suite:
+    """The suite of plain values; its selectors (names, globs, clusters) become task names.
+
+    Raises UnknownName.
+    """
+    for key in raw:
+        if key not in KEYS:
+            raise UnknownName("key", str(key), KEYS)
+    return Suite(
+        name=name,
+        seen=select(raw.get("seen") or ()),
+        unseen=select(raw.get("unseen") or ()),
+        limits={str(k): int(v) for k, v in (raw.get("limits") or {}).items()},
+        evaluate=_splits(raw.get("evaluate") or ("test", "validation")),
+        train=_splits(raw.get("train") or "train"),
+        held_out=bool(raw.get("held_out", False)),
+    )
 
 
 def read(path: Path) -> Suite:
@@ -81,17 +121,7 @@ def read(path: Path) -> Suite:
     if not isinstance(raw, dict):
         raise DeclarationError("a suite that is no mapping", file=str(path), got=raw)
     try:
-        for key in raw:
-            if key not in KEYS:
-                raise UnknownName("key", str(key), KEYS)
-        evaluate = raw.get("evaluate", ["test", "validation"])
-        return Suite(
-            name=path.stem,
-            seen=select(raw.get("seen") or ()),
-            unseen=select(raw.get("unseen") or ()),
-            limits={str(k): int(v) for k, v in (raw.get("limits") or {}).items()},
-            evaluate=(evaluate,) if isinstance(evaluate, str) else tuple(evaluate),
-        )
+        return made(path.stem, raw)
     except UnifyError as error:
         raise error.at(file=str(path)) from None
 

@@ -17,11 +17,12 @@ from formats.prompts import Prompt
 from .build import BUILDERS
 from .derive import Derive, assign
 from .fields import Getter, getter, getters
-from .sources import Source, digest
+from .sources import Files, Source, digest
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from .guide import Guide
     from .metrics import Metric
 
 _BATCH = 1000  # rows converted from Arrow to Python at a time
@@ -30,11 +31,15 @@ _LISTED = 5
 
 @dataclass
 class Skipped:
-    """Rows that were left out: how many, why, and the first few of them."""
+    """Rows that were left out: how many, why, and the first few of them.
+
+    ``mended`` counts, by what was mended, rows' parts that are used otherwise than published.
+    """
 
     count: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     first: list[RowError] = field(default_factory=list)
+    mended: Counter[str] = field(default_factory=Counter)
 
     def add(self, error: RowError) -> None:
         self.count += 1
@@ -44,7 +49,8 @@ class Skipped:
 
     def __str__(self) -> str:
         why = "; ".join(f"{times} × {reason}" for reason, times in self.reasons.most_common())
-        return f"{self.count} rows skipped" + (f": {why}" if why else "")
+        mended = "".join(f"; mended {n} × {what}" for what, n in self.mended.most_common() if n)
+        return f"{self.count} rows skipped" + (f": {why}" if why else "") + mended
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +63,8 @@ class Task:
         lineage: the source datasets that the rows come from.
         scale: ``(low, high, quantum)`` of a Regression task.
         metric: name of the metric in ``tasks.metrics``.
+        also: further metrics that an evaluation reports beside it.
+        positive: the label that metrics of one label are about.
         fields: unified field -> column, pattern or list of columns.
         unlabelled: splits without gold answers.
         derive: how splits that are not published are made, if any are.
@@ -65,6 +73,9 @@ class Task:
         answer_as: what a MultipleChoice answer is: index, number (from 1), letter or text.
         separator: what parts the items of a list that is written as one text.
         group: column by which rows belong together in evaluation (contrast sets).
+        broken: split -> number of published rows that cannot be read. So many are left out and
+            counted, whatever ``on_bad_row`` says; it decides about any more.
+        guide_file: file beside the splits that explains the task, see :meth:`guide`.
         verified: whether all rows were once loaded and round-tripped.
         declaration: the resolved declaration, plain data.
     """
@@ -90,6 +101,10 @@ class Task:
     answer_as: str | None = None
     separator: str | None = None
     group: str | None = None
+    also: tuple[str, ...] = ()
+    positive: str | None = None
+    broken: Mapping[str, int] = field(default_factory=dict)
+    guide_file: str | None = None
     notes: tuple[str, ...] = ()
     hub_id: str | None = None
     verified: bool = True
@@ -163,8 +178,14 @@ class Task:
         get = getter(self.group, self.rows(split).column_names)
         return [str(get(row)) for row in self.rows(split)]
 
-    def example(self, row: Mapping[str, Any], id: str, get: Mapping[str, Getter]) -> Example:
-        """One row as a typed example; raises RowError."""
+    def example(
+        self,
+        row: Mapping[str, Any],
+        id: str,
+        get: Mapping[str, Getter],
+        mended: Counter[str] | None = None,
+    ) -> Example:
+        """One row as a typed example, counting in ``mended`` what it mends; raises RowError."""
         if self.adapter is None:
             values: Any = {name: g(row) for name, g in get.items()}
         else:
@@ -172,7 +193,7 @@ class Task:
             if isinstance(values, self.type):
                 made: Any = values
                 return cast(Example, dataclasses.replace(made, id=id))
-        return BUILDERS[self.kind](self, id, values)
+        return BUILDERS[self.kind](self, id, values, Counter() if mended is None else mended)
 
     def examples(
         self,
@@ -186,8 +207,9 @@ class Task:
 
         Args:
             limit: examples to yield at most.
-            on_bad_row: ``raise``, or ``skip`` rows that raise RowError.
-            skipped: counts what was left out.
+            on_bad_row: ``raise``, or ``skip`` rows that raise RowError. The rows that the task
+                announces as ``broken`` are skipped either way.
+            skipped: counts what was left out, and what was mended.
 
         Raises RowError (with its place), DataError, UnknownName.
         """
@@ -209,27 +231,52 @@ class Task:
                 raise error.at(task=self.name, split=split) from None
         left = len(data) if limit is None else limit
         prefix = f"{self.name}/{split}/"
-        for number, row in _plain(data, start, left if on_bad_row == "raise" else None):
+        announced = self.broken.get(split, 0)
+        strict = on_bad_row == "raise" and not announced
+        mended = None if skipped is None else skipped.mended
+        for number, row in _plain(data, start, left if strict else None):
             if left <= 0:
                 return
             try:
-                example = self.example(row, f"{prefix}{number}", get)
+                example = self.example(row, f"{prefix}{number}", get, mended)
             except RowError as error:
                 file = self.source.place(self._published(split))
                 error.at(task=self.name, split=split, file=str(file), row=number)
-                if on_bad_row == "raise":
+                if on_bad_row == "raise" and announced == 0:
                     raise
+                announced -= 1
                 if skipped is not None:
                     skipped.add(error)
                 continue
             left -= 1
             yield example
 
+    def guide(self) -> Guide | None:
+        """What people were told about the task, if its source says so. Raises DataError."""
+        if self.guide_file is None:
+            return None
+        from .guide import read_guide
+
+        # Declarations are checked to have files, and subsets ask their parent's.
+        return read_guide(cast(Files, self.source).at(self.guide_file))
+
+    def demonstrations(self) -> tuple[Example, ...]:
+        """The guide's good examples as labelled examples, with ids ``task/guide/number``."""
+        guide = self.guide()
+        found = []
+        for number, shown in enumerate(guide.positive if guide else ()):
+            values = {"text": shown.input, "label": shown.output}
+            if self.kind == "generate":
+                values = {"source": shown.input, "targets": shown.output, "rationale": shown.why}
+            id = f"{self.name}/guide/{number}"
+            found.append(BUILDERS[self.kind](self, id, values, Counter()))
+        return tuple(found)
+
     def scorer(self) -> Metric:
         """This task's metric."""
         from .metrics import metric
 
-        return metric(self.metric)
+        return metric(self.metric, self.positive)
 
     def fingerprint(self) -> str:
         """A hash of the declaration and of what its rows come from. Raises DataError."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from formats.errors import LeakError
-from formats.examples import Example, texts_of
+from formats.examples import texts_of
 
 from . import catalogue
-from .ngrams import gram_hashes, row_hashes
+from .ngrams import Hashes, among, hashes
 from .suites import Suite
 from .task import Task
 
 GRAM = 13  # words; the length that GPT-3's overlap study settled on (Brown et al. 2020, app. C)
+_BLOCK = 2000  # rows whose texts are in memory at a time
 
 
 @dataclass(frozen=True)
@@ -40,30 +43,18 @@ class Leak:
 
 
 @dataclass(frozen=True)
-class _Texts:
-    """The hashes of a task's split."""
+class _Part:
+    """The rows of a task that a suite reads."""
 
-    task: str
-    ids: list[str]
-    rows: np.ndarray  # [rows]
-    grams: np.ndarray  # [grams], with the row of each in `owner`
-    owner: np.ndarray
+    task: Task
+    split: str
+    limit: int | None
 
-
-def _texts(task: Task, split: str, limit: int | None) -> _Texts:
-    ids: list[str] = []
-    texts: list[str] = []
-    numbers: list[int] = []
-    rows: list[list[str]] = []
-    example: Example
-    for example in task.examples(split, limit=limit, on_bad_row="skip"):
-        own = list(texts_of(example))
-        rows.append(own)
-        numbers.extend([len(ids)] * len(own))
-        texts.extend(own)
-        ids.append(example.id)
-    grams, owner = gram_hashes(texts, GRAM)
-    return _Texts(task.name, ids, row_hashes(rows), grams, np.array(numbers, dtype=int)[owner])
+    def blocks(self) -> Iterator[tuple[list[str], Hashes]]:
+        """Ids and hashes of a few thousand rows at a time."""
+        examples = self.task.examples(self.split, limit=self.limit, on_bad_row="skip")
+        while block := list(islice(examples, _BLOCK)):
+            yield [e.id for e in block], hashes(map(texts_of, block), GRAM)
 
 
 def _declared(seen: Sequence[Task], unseen: Sequence[Task]) -> Iterator[Leak]:
@@ -79,46 +70,103 @@ def _declared(seen: Sequence[Task], unseen: Sequence[Task]) -> Iterator[Leak]:
                 yield Leak("lineage", task.name, held.name, ", ".join(sorted(shared)))
 
 
-def _shared(kind: str, what: str, seen: _Texts, held: _Texts, hits: np.ndarray) -> Iterator[Leak]:
-    found = np.unique(hits)
-    if len(found):
-        yield Leak(
-            kind, seen.task, held.task, what, len(found), len(held.ids), held.ids[int(found[0])]
-        )
+@dataclass(frozen=True)
+class _Hashes:
+    """Distinct hashes of whole rows and of word runs, sorted, and the task they come from."""
+
+    task: str
+    rows: np.ndarray
+    grams: np.ndarray
+
+    @classmethod
+    def of(cls, parts: Iterable[_Part], within: _Hashes | None = None) -> _Hashes:
+        """Those of ``parts``; of them only the ones that are also ``within``."""
+        rows = [np.zeros(0, dtype=np.uint64)]
+        grams = [np.zeros(0, dtype=np.uint64)]
+        name = ""
+        for part in parts:
+            name = part.task.name
+            for _, block in part.blocks():
+                own = (block.rows, block.grams)
+                if within is not None:
+                    own = own[0][within.in_rows(block)], own[1][within.in_grams(block)]
+                rows.append(np.unique(own[0]))
+                grams.append(np.unique(own[1]))
+        return cls(name, np.unique(np.concatenate(rows)), np.unique(np.concatenate(grams)))
+
+    def in_rows(self, block: Hashes) -> np.ndarray:
+        return among(block.rows, self.rows)
+
+    def in_grams(self, block: Hashes) -> np.ndarray:
+        return among(block.grams, self.grams)
+
+    def touched(self, block: Hashes) -> dict[str, np.ndarray]:
+        """Per kind of leak the block's rows that share something."""
+        return {
+            "rows": np.flatnonzero(self.in_rows(block)),
+            "ngrams": np.unique(block.owner[self.in_grams(block)]),
+        }
 
 
-def _overlaps(seen: Sequence[_Texts], unseen: Sequence[_Texts]) -> Iterator[Leak]:
-    all_rows = np.unique(np.concatenate([t.rows for t in seen]))
-    all_grams = np.unique(np.concatenate([t.grams for t in seen]))
-    for held in unseen:
-        # Nearly nothing overlaps: one look at all seen tasks spares the look at each.
-        rows, grams = np.isin(held.rows, all_rows), np.isin(held.grams, all_grams)
-        for task in seen:
-            if rows.any():
-                hits = np.flatnonzero(np.isin(held.rows, task.rows))
-                yield from _shared("rows", "equal rows", task, held, hits)
-            if grams.any():
-                hits = held.owner[np.isin(held.grams, task.grams)]
-                yield from _shared("ngrams", f"runs of {GRAM} words", task, held, hits)
+_WHAT = {"rows": "equal rows", "ngrams": f"runs of {GRAM} words"}
 
 
-def check(suite: Suite, train_split: str = "train", texts: bool = True) -> list[Leak]:
+def _overlaps(seen: Sequence[_Part], unseen: Sequence[_Part]) -> Iterator[Leak]:
+    """Of the unseen rows only distinct hashes are kept, of the seen ones' those that are shared.
+
+    So the unseen rows are read a second time where something is shared, which is rare.
+    """
+    held = _Hashes.of(unseen)
+    found = [_Hashes.of([part], within=held) for part in seen]
+    shared = [same for same in found if len(same.rows) or len(same.grams)]
+    for part in unseen if shared else ():
+        size = 0
+        counts: Counter[tuple[int, str]] = Counter()
+        first: dict[tuple[int, str], str] = {}
+        for ids, block in part.blocks():
+            size += len(ids)
+            for number, same in enumerate(shared):
+                for kind, touched in same.touched(block).items():
+                    counts[number, kind] += len(touched)
+                    if len(touched):
+                        first.setdefault((number, kind), ids[touched[0]])
+        for (number, kind), count in counts.items():
+            if count:
+                names = shared[number].task, part.task.name
+                yield Leak(kind, *names, _WHAT[kind], count, size, first[number, kind])
+
+
+def _trained(suite: Suite) -> list[_Part]:
+    """What ``suite`` trains on; tasks without such a split have no rows."""
+    tasks = [catalogue.load(name) for name in suite.seen]
+    return [_Part(t, suite.train_split(t.name), suite.limit("train")) for t in tasks]
+
+
+def _evaluated(suite: Suite, names: Iterable[str]) -> list[_Part]:
+    found = [(catalogue.load(name), suite.eval_split(name)) for name in names]
+    return [_Part(task, split, suite.limit(split)) for task, split in found]
+
+
+def check(suite: Suite, texts: bool = True) -> list[Leak]:
     """All leaks of ``suite``: declared ones, then (with ``texts``) those found in the rows.
 
-    Seen tasks are read on ``train_split``, unseen ones on their evaluation split, within the
-    suite's limits. Raises DataError.
+    Seen tasks are read on the split that they train on, unseen ones on their evaluation split,
+    within the suite's limits. Raises DataError.
     """
     seen = [catalogue.load(name) for name in suite.seen]
     unseen = [catalogue.load(name) for name in suite.unseen]
     leaks = list(_declared(seen, unseen))
     if texts and seen and unseen:
-        trained = [_texts(t, train_split, suite.limit(train_split)) for t in seen]
-        held = []
-        for task in unseen:
-            split = suite.eval_split(task.name)
-            held.append(_texts(task, split, suite.limit(split)))
-        leaks.extend(_overlaps(trained, held))
+        leaks.extend(_overlaps(_trained(suite), _evaluated(suite, suite.unseen)))
     return leaks
+
+
+def met(suite: Suite, names: Sequence[str]) -> list[Leak]:
+    """What the evaluation rows of the seen tasks ``names`` share with the rows trained on.
+
+    No reason to refuse, for published splits have such rows; but to be reported.
+    """
+    return list(_overlaps(_trained(suite), _evaluated(suite, names))) if names else []
 
 
 def refuse(leaks: Sequence[Leak], allow_leaks: bool = False) -> None:

@@ -1,6 +1,18 @@
 """Metrics: per-row sufficient statistics, so that resampling is cheap and exact."""
 
 from ._base import Metric, Summed, bootstrap, macro
-from ._table import FOR_KIND, METRICS, metric
+from ._record import Record, records
+from ._table import FOR_KIND, METRICS, for_task, metric
 
-__all__ = ["FOR_KIND", "METRICS", "Metric", "Summed", "bootstrap", "macro", "metric"]
+__all__ = [
+    "FOR_KIND",
+    "METRICS",
+    "Metric",
+    "Record",
+    "Summed",
+    "bootstrap",
+    "for_task",
+    "macro",
+    "metric",
+    "records",
+]

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from formats.errors import ConfigError
 from formats.examples import Answer, Example
 
-_CHUNK = 100  # bootstrap samples computed at a time, which bounds memory to _CHUNK * n counts
+from ._record import Record, records
+
+_CHUNK = 100  # bootstrap samples computed at a time, at most
+_COUNTS = 1 << 20  # row counts held at a time, 8 bytes each
 
 
 @dataclass(frozen=True)
 class Metric:
     """``rows`` gives sufficient statistics per row, ``reduce`` the value of any set of rows.
 
-    An answer of None is wrong and never raises. Values lie in [0, 1], correlations in [-1, 1].
+    Where rows of a group count together, a "row" of statistics is a group. An answer of None, of
+    another type or empty is wrong, and so are scores that are missing, too few or not numbers:
+    nothing that a model says raises. Values lie in [0, 1], correlations in [-1, 1].
     """
 
     name: str
+    uses_scores: ClassVar[bool] = False
+    uses_groups: ClassVar[bool] = False
 
-    def rows(self, examples: Sequence[Example], answers: Sequence[Answer]) -> np.ndarray:
+    def rows(self, records: Sequence[Record]) -> np.ndarray:
         """Statistics ``[n, k]``. All examples are labelled."""
         raise NotImplementedError
 
@@ -30,28 +38,37 @@ class Metric:
         """The value over rows of statistics ``[m, k]``; order does not matter."""
         raise NotImplementedError
 
-    def value(self, examples: Sequence[Example], answers: Sequence[Answer]) -> float:
-        """``reduce(rows(examples, answers))``; raises ConfigError on unequal lengths or no gold."""
-        return self.reduce(self.checked(examples, answers))
+    def resampled(self, stats: np.ndarray, counts: np.ndarray) -> Iterable[float]:
+        """Values of resamplings, ``[m]``: how often each of them has each row, ``[m, n]``."""
+        return [self.reduce(np.repeat(stats, times, axis=0)) for times in counts]
 
-    def checked(self, examples: Sequence[Example], answers: Sequence[Answer]) -> np.ndarray:
-        """:meth:`rows` after checking that every example is labelled and answered."""
-        if len(examples) != len(answers) or not examples:
-            raise ConfigError(
-                "answers that do not belong to the examples",
-                got=f"{len(examples)} examples, {len(answers)} answers",
-                expected="one answer per example, and at least one",
-                metric=self.name,
-            )
-        for example in examples:
-            if example.gold is None:
+    def signature(self, records: Sequence[Record]) -> str:
+        """What has to be told beside the value so that another can be compared with it."""
+        return ""
+
+    def value(
+        self,
+        examples: Sequence[Example],
+        answers: Sequence[Answer],
+        scores: Sequence[Sequence[float] | None] | None = None,
+        groups: Sequence[str] | None = None,
+    ) -> float:
+        """The value of these answers; raises ConfigError on unequal lengths or no gold."""
+        return self.reduce(self.checked(records(examples, answers, scores, groups)))
+
+    def checked(self, records: Sequence[Record]) -> np.ndarray:
+        """:meth:`rows` after checking that there are any, and that every example is labelled."""
+        if not records:
+            raise ConfigError("no row to score", got=0, expected="at least one", metric=self.name)
+        for record in records:
+            if record.example.gold is None:
                 raise ConfigError(
                     "an unlabelled example cannot be scored",
-                    row=example.id,
+                    row=record.example.id,
                     metric=self.name,
                     fix="evaluate a split with gold answers",
                 )
-        return self.rows(examples, answers)
+        return self.rows(records)
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,9 @@ class Summed(Metric):
     def reduce(self, stats: np.ndarray) -> float:
         return float(self.of(stats.sum(axis=0)))
 
+    def resampled(self, stats: np.ndarray, counts: np.ndarray) -> Iterable[float]:
+        return np.atleast_1d(self.of(counts.astype(float) @ stats)).tolist()
+
 
 @dataclass(frozen=True)
 class Mean(Summed):
@@ -73,8 +93,8 @@ class Mean(Summed):
     def score(self, example: Example, answer: Answer) -> float:
         raise NotImplementedError
 
-    def rows(self, examples: Sequence[Example], answers: Sequence[Answer]) -> np.ndarray:
-        scores = [self.score(e, a) for e, a in zip(examples, answers, strict=True)]
+    def rows(self, records: Sequence[Record]) -> np.ndarray:
+        scores = [self.score(r.example, r.answer) for r in records]
         return np.stack([np.array(scores, dtype=float), np.ones(len(scores))], axis=1)
 
     def of(self, sums: np.ndarray) -> np.ndarray:
@@ -92,20 +112,15 @@ def bootstrap(
 ) -> tuple[float, float]:
     """95 % percentile interval over ``n`` resamplings of the rows (Efron 1979).
 
-    For metrics over sums a resampling is a vector of row counts, and a matrix product computes
-    many at once.
+    A resampling is a vector of row counts, so that most metrics compute many at once.
     """
     rng = np.random.default_rng(seed)
     size = len(stats)
+    step = max(1, min(_CHUNK, _COUNTS // size))
     values: list[float] = []
-    for done in range(0, n, _CHUNK):
-        times = min(_CHUNK, n - done)
-        if isinstance(metric, Summed):
-            counts = rng.multinomial(size, np.full(size, 1 / size), size=times).astype(float)
-            values.extend(np.atleast_1d(metric.of(counts @ stats)))
-        else:
-            for chosen in rng.integers(0, size, size=(times, size)):
-                values.append(metric.reduce(stats[chosen]))
+    for done in range(0, n, step):
+        counts = rng.multinomial(size, np.full(size, 1 / size), size=min(step, n - done))
+        values.extend(metric.resampled(stats, counts))
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
 

@@ -8,22 +8,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from formats.examples import Answer, Example, Regression
+from formats.examples import Regression
 
 from ._base import Metric, Summed
+from ._record import Record
 
 
-def _places(examples: Sequence[Example], answers: Sequence[Answer]) -> np.ndarray:
+def _places(records: Sequence[Record]) -> np.ndarray:
     """Per row: whether the answer is a number, then gold and answer as places on the scale.
 
-    Places are relative to the middle, and the scale has length 1; rows of invalid answers are 0.
+    Places are relative to the middle, and the scale has length 1; an answer beyond its ends is
+    taken for the end, as decoding does. Rows of invalid answers are 0.
     """
-    out = np.zeros((len(examples), 3))
-    for row, (example, answer) in enumerate(zip(examples, answers, strict=True)):
+    out = np.zeros((len(records), 3))
+    for row, record in enumerate(records):
+        example, answer = record.example, record.answer
         assert isinstance(example, Regression) and example.gold is not None
-        if isinstance(answer, (int, float)) and math.isfinite(answer):
-            middle, length = (example.low + example.high) / 2, example.high - example.low
-            out[row] = 1, (example.gold - middle) / length, (answer - middle) / length
+        middle, length = (example.low + example.high) / 2, example.high - example.low
+        if isinstance(answer, (int, float)) and answer == answer and abs(answer) != math.inf:
+            place = min(max(answer, example.low), example.high)
+            out[row] = 1, (example.gold - middle) / length, (place - middle) / length
     return out
 
 
@@ -38,8 +42,8 @@ class Pearson(Summed):
     So an invalid answer counts as an uncorrelated one. Statistics: 1, valid, x, y, xx, yy, xy.
     """
 
-    def rows(self, examples: Sequence[Example], answers: Sequence[Answer]) -> np.ndarray:
-        valid, x, y = _places(examples, answers).T
+    def rows(self, records: Sequence[Record]) -> np.ndarray:
+        valid, x, y = _places(records).T
         return np.stack([np.ones_like(x), valid, x, y, x * x, y * y, x * y], axis=1)
 
     def of(self, sums: np.ndarray) -> np.ndarray:
@@ -56,8 +60,8 @@ class Pearson(Summed):
 class Spearman(Metric):
     """As :class:`Pearson`, of the ranks, ties at their mean rank. Statistics: valid, x, y."""
 
-    def rows(self, examples: Sequence[Example], answers: Sequence[Answer]) -> np.ndarray:
-        return _places(examples, answers)
+    def rows(self, records: Sequence[Record]) -> np.ndarray:
+        return _places(records)
 
     def reduce(self, stats: np.ndarray) -> float:
         from scipy.stats import rankdata

@@ -10,6 +10,7 @@ import numpy as np
 from formats.examples import Answer, Example, MultipleChoice
 
 from ._base import Mean, Summed, ratio
+from ._record import Record
 
 
 def classes(examples: Sequence[Example]) -> list[object]:
@@ -33,6 +34,30 @@ class Accuracy(Mean):
         return float(answer is not None and answer == example.gold)
 
 
+@dataclass(frozen=True)
+class PositiveF1(Summed):
+    """F1 of the label ``positive``; of the last one where that is None.
+
+    What is no label counts as the wrong one, so as a positive answer where gold is not.
+    Statistics: hits, answers, golds.
+    """
+
+    positive: str | None = None
+
+    def rows(self, records: Sequence[Record]) -> np.ndarray:
+        out = np.zeros((len(records), 3))
+        for row, record in enumerate(records):
+            names = record.example.labels.names  # type: ignore[union-attr]
+            positive = names[-1] if self.positive is None else self.positive
+            gold = record.example.gold == positive
+            given = record.answer == positive or not (gold or record.answer in names)
+            out[row] = gold and given, given, gold
+        return out
+
+    def of(self, sums: np.ndarray) -> np.ndarray:
+        return ratio(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
+
+
 def _one_hot(values: Sequence[object], index: dict[object, int]) -> np.ndarray:
     """``[n, classes]``; a value that is no class (None, rubbish) is a row of zeros."""
     out = np.zeros((len(values), len(index)))
@@ -43,11 +68,10 @@ def _one_hot(values: Sequence[object], index: dict[object, int]) -> np.ndarray:
     return out
 
 
-def _gold_and_answers(
-    examples: Sequence[Example], answers: Sequence[Answer]
-) -> tuple[np.ndarray, np.ndarray]:
-    index = {name: i for i, name in enumerate(classes(examples))}
-    return _one_hot([e.gold for e in examples], index), _one_hot(answers, index)
+def _gold_and_answers(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
+    index = {name: i for i, name in enumerate(classes([r.example for r in records]))}
+    gold, given = [r.example.gold for r in records], [r.answer for r in records]
+    return _one_hot(gold, index), _one_hot(given, index)
 
 
 @dataclass(frozen=True)
@@ -59,8 +83,8 @@ class MacroF1(Summed):
 
     all_labels: bool = False
 
-    def rows(self, examples: Sequence[Example], answers: Sequence[Answer]) -> np.ndarray:
-        gold, given = _gold_and_answers(examples, answers)
+    def rows(self, records: Sequence[Record]) -> np.ndarray:
+        gold, given = _gold_and_answers(records)
         return np.concatenate([gold * given, given, gold], axis=1)
 
     def of(self, sums: np.ndarray) -> np.ndarray:
@@ -78,8 +102,8 @@ class Matthews(Summed):
     per class.
     """
 
-    def rows(self, examples: Sequence[Example], answers: Sequence[Answer]) -> np.ndarray:
-        gold, given = _gold_and_answers(examples, answers)
+    def rows(self, records: Sequence[Record]) -> np.ndarray:
+        gold, given = _gold_and_answers(records)
         invalid = 1 - given.sum(axis=1, keepdims=True)
         none = np.zeros_like(invalid)
         one, hits = np.ones_like(invalid), (gold * given).sum(axis=1, keepdims=True)

@@ -10,17 +10,18 @@ import numpy as np
 from formats.examples import Answer, Example
 
 from ._base import Mean, Summed, ratio
+from ._record import Record
 from .labels import classes
 
 
-def _sets(examples: Sequence[Example], answers: Sequence[Answer]) -> tuple[np.ndarray, np.ndarray]:
+def _sets(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
     """Gold and answered labels as 0/1 ``[n, classes]``; what is no set of labels is empty."""
-    index = {name: i for i, name in enumerate(classes(examples))}
-    gold, given = np.zeros((2, len(examples), len(index)))
-    for row, (example, answer) in enumerate(zip(examples, answers, strict=True)):
-        for name in example.gold or ():  # type: ignore[union-attr]
+    index = {name: i for i, name in enumerate(classes([r.example for r in records]))}
+    gold, given = np.zeros((2, len(records), len(index)))
+    for row, record in enumerate(records):
+        for name in record.example.gold or ():  # type: ignore[union-attr]
             gold[row, index[name]] = 1
-        for name in answer if isinstance(answer, frozenset) else ():
+        for name in record.answer if isinstance(record.answer, frozenset) else ():
             if name in index:
                 given[row, index[name]] = 1
     return gold, given
@@ -30,8 +31,8 @@ def _sets(examples: Sequence[Example], answers: Sequence[Answer]) -> tuple[np.nd
 class MultiMicroF1(Summed):
     """F1 over all (row, label) decisions. Statistics: hits, answers, golds."""
 
-    def rows(self, examples: Sequence[Example], answers: Sequence[Answer]) -> np.ndarray:
-        gold, given = _sets(examples, answers)
+    def rows(self, records: Sequence[Record]) -> np.ndarray:
+        gold, given = _sets(records)
         return np.stack([(gold * given).sum(1), given.sum(1), gold.sum(1)], axis=1)
 
     def of(self, sums: np.ndarray) -> np.ndarray:
@@ -40,15 +41,17 @@ class MultiMicroF1(Summed):
 
 @dataclass(frozen=True)
 class MultiMacroF1(Summed):
-    """The mean F1 of the labels that gold names."""
+    """The mean F1 of the labels that gold names, or of all labels with ``all_labels``."""
 
-    def rows(self, examples: Sequence[Example], answers: Sequence[Answer]) -> np.ndarray:
-        gold, given = _sets(examples, answers)
+    all_labels: bool = False
+
+    def rows(self, records: Sequence[Record]) -> np.ndarray:
+        gold, given = _sets(records)
         return np.concatenate([gold * given, given, gold], axis=1)
 
     def of(self, sums: np.ndarray) -> np.ndarray:
         hits, given, gold = np.split(sums, 3, axis=-1)
-        counted = gold > 0
+        counted = np.ones_like(gold) if self.all_labels else gold > 0
         return ratio((ratio(2 * hits, given + gold) * counted).sum(-1), counted.sum(-1))
 
 

@@ -18,14 +18,16 @@ _NUMBER = re.compile(r"(?:(?<![\w.])-)?\$?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+)")
 def last_number(text: str) -> Decimal | None:
     """The first number after the last ``####``; without the mark, the last number of the text.
 
-    Thousands commas, a dollar sign, and units or a full stop after the number do not matter.
+    Thousands commas, a dollar or percent sign, and units or a full stop after the number do not
+    matter, nor the script and width of digits. Words, fractions and powers of ten are not read.
     """
-    _, marked, tail = text.rpartition("####")
-    found = _NUMBER.findall(tail if marked else text)
+    plain = unicodedata.normalize("NFKC", text).replace("\u2212", "-")
+    _, marked, tail = plain.rpartition("####")
+    found = _NUMBER.findall(tail if marked else plain)
     if not found:
         return None
     chosen = found[0] if marked else found[-1]
-    return Decimal(unicodedata.normalize("NFKC", chosen).replace(",", "").replace("$", ""))
+    return Decimal(chosen.replace(",", "").replace("$", ""))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ import numpy as np
 
 from formats.examples import Answer, Example
 
-from ._base import Mean, Metric
+from ._base import Mean, Summed
+from ._record import Record
+from .chinese import Words
 
 
 def _references(example: Example) -> tuple[str, ...]:
@@ -19,23 +21,33 @@ def _references(example: Example) -> tuple[str, ...]:
 
 
 @functools.cache
-def _rouge() -> Any:
+def _rouge(chinese: bool) -> Any:
     from rouge_score.rouge_scorer import RougeScorer
 
+    if chinese:
+        return RougeScorer(["rougeL"], tokenizer=Words())
     return RougeScorer(["rougeL"], use_stemmer=True)
 
 
 @dataclass(frozen=True)
 class RougeL(Mean):
-    """ROUGE-L F measure (Lin 2004), stemmed, of the best reference."""
+    """ROUGE-L F measure (Lin 2004) of the best reference, by rouge-score.
+
+    English words are stemmed; in Chinese each ideograph is a word.
+    """
+
+    chinese: bool = False
 
     def score(self, example: Example, answer: Answer) -> float:
         if not isinstance(answer, str) or not answer.strip():
             return 0.0
         return max(
-            float(_rouge().score(reference, answer)["rougeL"].fmeasure)
+            float(_rouge(self.chinese).score(reference, answer)["rougeL"].fmeasure)
             for reference in _references(example)
         )
+
+    def signature(self, records: Sequence[Record]) -> str:
+        return "rouge-score|rougeL|fmeasure|" + ("tok:ideographs" if self.chinese else "stem:yes")
 
 
 @dataclass(frozen=True)
@@ -50,44 +62,44 @@ class ExactMatch(Mean):
 
 
 @dataclass(frozen=True)
-class _Corpus(Metric):
-    """A sacrebleu metric over its own per-sentence statistics, whose sums give the corpus score."""
+class _Corpus(Summed):
+    """A sacrebleu metric of the whole corpus, from its own statistics per row, which add up."""
 
     def scorer(self) -> Any:
         raise NotImplementedError
 
-    def rows(self, examples: Sequence[Example], answers: Sequence[Answer]) -> np.ndarray:
-        texts = [a if isinstance(a, str) else "" for a in answers]
-        references = [_references(e) for e in examples]
+    def rows(self, records: Sequence[Record]) -> np.ndarray:
+        texts = [r.answer if isinstance(r.answer, str) else "" for r in records]
+        references = [_references(r.example) for r in records]
         # sacrebleu wants one stream per reference number; None stands where a row has fewer.
         most = max(len(r) for r in references)
         streams = [[r[i] if i < len(r) else None for r in references] for i in range(most)]
         return np.array(self.scorer()._extract_corpus_statistics(texts, streams), dtype=float)
 
-    def reduce(self, stats: np.ndarray) -> float:
-        return float(self.scorer()._aggregate_and_compute(stats.tolist()).score) / 100
+    def of(self, sums: np.ndarray) -> np.ndarray:
+        scorer = self.scorer()
+        flat = np.rint(sums).astype(int).reshape(-1, sums.shape[-1])
+        found = [scorer._compute_score_from_stats(one.tolist()).score / 100 for one in flat]
+        return np.array(found).reshape(sums.shape[:-1])
 
-
-@functools.cache
-def _bleu() -> Any:
-    from sacrebleu.metrics.bleu import BLEU
-
-    return BLEU()
-
-
-@functools.cache
-def _chrf() -> Any:
-    from sacrebleu.metrics.chrf import CHRF
-
-    return CHRF()
+    def signature(self, records: Sequence[Record]) -> str:
+        """sacrebleu's own, with the number of references."""
+        counts = {len(_references(r.example)) for r in records}
+        scorer = self.scorer()
+        scorer.num_refs = counts.pop() if len(counts) == 1 else -1
+        return str(scorer.get_signature())
 
 
 @dataclass(frozen=True)
 class Bleu(_Corpus):
     """Corpus BLEU-4 (Papineni et al. 2002), sacrebleu's tokens and smoothing (Post 2018)."""
 
+    tokenize: str = "13a"
+
     def scorer(self) -> Any:
-        return _bleu()
+        from sacrebleu.metrics.bleu import BLEU
+
+        return BLEU(tokenize=self.tokenize)
 
 
 @dataclass(frozen=True)
@@ -95,4 +107,6 @@ class ChrF(_Corpus):
     """Corpus chrF2 (Popović 2015), as sacrebleu computes it."""
 
     def scorer(self) -> Any:
-        return _chrf()
+        from sacrebleu.metrics.chrf import CHRF
+
+        return CHRF()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from formats.errors import DataError
 from ._open import open_text, text_lines
 
 
-def _load(path: Path, encoding: str) -> Any:
+def load_json(path: Path, encoding: str = "utf-8") -> Any:
     with open_text(path, encoding) as stream:
         try:
             return json.load(stream)
@@ -41,20 +42,32 @@ def _row(value: Any, columns: Sequence[str] | None, path: Path, row: int) -> dic
     )
 
 
-def json_document(
-    path: Path,
-    *,
-    records: str = "",
-    columns: Sequence[str] | None = None,
-    encoding: str = "utf-8",
-) -> Iterator[dict[str, Any]]:
-    """The records of one document.
+def _unwound(row: dict[str, Any], paths: Sequence[str], path: Path) -> Iterator[dict[str, Any]]:
+    """One row per item of the list at the first path, which its item replaces; so on inside."""
+    if not paths:
+        yield row
+        return
+    *outer, last = paths[0].split(".")
+    home: Any = row
+    for part in outer:
+        home = home.get(part) if isinstance(home, dict) else None
+    items = home.get(last) if isinstance(home, dict) else None
+    if not isinstance(items, list):
+        raise DataError(
+            f"no list at {paths[0]!r}",
+            file=str(path),
+            got=items,
+            expected="a list, which its items replace one after the other",
+            fix="correct `unwind`",
+        )
+    for item in items:
+        home[last] = item
+        yield from _unwound(copy.deepcopy(row), paths[1:], path)
 
-    Args:
-        records: dotted path to the list of records; empty when the document is the list.
-        columns: names for records that are lists.
-    """
-    found = _load(path, encoding)
+
+def _records(document: Any, records: str, path: Path) -> list[Any]:
+    """The list at the dotted path ``records``."""
+    found = document
     for part in filter(None, records.split(".")):
         if not isinstance(found, dict) or part not in found:
             raise DataError(
@@ -73,14 +86,46 @@ def json_document(
             expected="a JSON list",
             fix="name the list by `records`",
         )
-    for number, value in enumerate(found):
-        yield _row(value, columns, path, number)
+    return found
+
+
+def json_document(
+    path: Path,
+    *,
+    records: str | Sequence[str] = "",
+    columns: Sequence[str] | None = None,
+    unwind: Sequence[str] = (),
+    encoding: str = "utf-8",
+) -> Iterator[dict[str, Any]]:
+    """The records of one document.
+
+    Args:
+        records: dotted path to the list of records, or several, one after the other; empty when
+            the document is the list.
+        columns: names for records that are lists.
+        unwind: see :func:`json_lines`.
+    """
+    document = load_json(path, encoding)
+    number = 0
+    for place in [records] if isinstance(records, str) else records:
+        for value in _records(document, place, path):
+            yield from _unwound(_row(value, columns, path, number), unwind, path)
+            number += 1
 
 
 def json_lines(
-    path: Path, *, columns: Sequence[str] | None = None, encoding: str = "utf-8"
+    path: Path,
+    *,
+    columns: Sequence[str] | None = None,
+    unwind: Sequence[str] = (),
+    encoding: str = "utf-8",
 ) -> Iterator[dict[str, Any]]:
-    """One JSON object per line; blank lines are passed over."""
+    """One JSON object per line; blank lines are passed over.
+
+    Args:
+        unwind: dotted paths to lists within a record, outer ones first. Each item makes a row,
+            in which it stands where the list stood.
+    """
     for number, line in text_lines(path, encoding):
         if not line.strip():
             continue
@@ -95,16 +140,29 @@ def json_lines(
                 expected="one object per line",
                 fix="fetch the file again",
             ) from None
-        yield _row(value, columns, path, number)
+        yield from _unwound(_row(value, columns, path, number), unwind, path)
 
 
-def squad(path: Path, *, encoding: str = "utf-8") -> Iterator[dict[str, Any]]:
+def _squad_answers(qa: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """None where there is no gold: no list, or an empty one of a question that has an answer."""
+    answers = qa.get("answers")
+    if answers is None or (not answers and qa.get("is_impossible") is False):
+        return None
+    return [{"text": a["text"], "start": a["answer_start"]} for a in answers]
+
+
+def squad(
+    path: Path, *, keep: Sequence[str] = (), encoding: str = "utf-8"
+) -> Iterator[dict[str, Any]]:
     """SQuAD 1.1 and 2.0 (Rajpurkar et al. 2016, 2018), also multi-span descendants.
 
     Yields ``{id, title, paragraph, context, question, answers: [{text, start}], impossible}``.
     Offsets are as published; whether they hold is checked where examples are made.
+
+    Args:
+        keep: further keys of the questions that become columns.
     """
-    document = _load(path, encoding)
+    document = load_json(path, encoding)
     paragraph = -1
     try:
         for article in document["data"]:
@@ -117,11 +175,9 @@ def squad(path: Path, *, encoding: str = "utf-8") -> Iterator[dict[str, Any]]:
                         "paragraph": paragraph,
                         "context": part["context"],
                         "question": qa["question"],
-                        "answers": [
-                            {"text": a["text"], "start": a["answer_start"]}
-                            for a in qa.get("answers", [])
-                        ],
+                        "answers": _squad_answers(qa),
                         "impossible": bool(qa.get("is_impossible", False)),
+                        **{key: qa[key] for key in keep},
                     }
     except (KeyError, TypeError) as error:
         raise DataError(

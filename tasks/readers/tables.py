@@ -1,4 +1,4 @@
-"""Tables: csv and tsv with or without header, one row per line, and parallel files."""
+"""Tables: csv and tsv with or without header, one row per line, parallel files, one per class."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from formats.errors import DataError, DeclarationError
+from formats.errors import DataError, DeclarationError, UnknownName
 
 from ._open import open_text, text_lines
 
@@ -105,8 +105,37 @@ def lines(
         yield found.groupdict()
 
 
-def parallel(files: Mapping[str, Path], *, encoding: str = "utf-8") -> Iterator[dict[str, Any]]:
-    """Files whose n-th lines belong together: ``{column: file}`` to rows of these columns."""
+def _names(path: Path, encoding: str) -> dict[str, str]:
+    """A mapping file: ``key<tab>name`` lines."""
+    found: dict[str, str] = {}
+    for number, line in text_lines(path, encoding):
+        key, tab, name = line.partition("\t")
+        if not tab or key in found:
+            raise DataError(
+                "a line that names nothing new",
+                file=str(path),
+                row=number,
+                got=line,
+                expected="a key and its name, parted by a tab, each key once",
+            )
+        found[key] = name.strip()
+    return found
+
+
+def parallel(
+    files: Mapping[str, Path],
+    *,
+    mapping: Mapping[str, str] | None = None,
+    encoding: str = "utf-8",
+) -> Iterator[dict[str, Any]]:
+    """Files whose n-th lines belong together: ``{column: file}`` to rows of these columns.
+
+    Args:
+        mapping: column -> which of ``files`` is no column, but names its cells:
+            ``key<tab>name`` lines turn each cell into its name.
+    """
+    named = {column: _names(files[file], encoding) for column, file in (mapping or {}).items()}
+    files = {c: path for c, path in files.items() if c not in (mapping or {}).values()}
     streams = [text_lines(path, encoding) for path in files.values()]
     while True:
         cells = [next(stream, None) for stream in streams]
@@ -121,4 +150,29 @@ def parallel(files: Mapping[str, Path], *, encoding: str = "utf-8") -> Iterator[
                 got=[str(p) for p in files.values()],
                 fix="fetch the files again",
             )
-        yield {column: cell[1] for column, cell in zip(files, cells, strict=True) if cell}
+        row = {column: cell[1] for column, cell in zip(files, cells, strict=True) if cell}
+        for column, names in named.items():
+            if row[column] not in names:
+                raise DataError(
+                    "a cell that its mapping does not name",
+                    file=str(files[column]),
+                    got=row[column],
+                    expected=", ".join(names),
+                    fix="correct `mapping`, or the file",
+                )
+            row[column] = names[row[column]]
+        yield row
+
+
+def per_file(
+    files: Mapping[str, Path], *, column: str = "label", reader: str = "text", **options: Any
+) -> Iterator[dict[str, Any]]:
+    """One file per class, subject or domain: ``{name: file}`` to the files' rows, which get the
+    name as ``column``. ``reader`` reads each file with ``options``."""
+    from . import READERS
+
+    if reader not in READERS:
+        raise UnknownName("reader", reader, READERS, field="format")
+    for name, path in files.items():
+        for row in READERS[reader](path, **options):
+            yield {**row, column: name}

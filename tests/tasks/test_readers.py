@@ -7,7 +7,7 @@ import pytest
 
 from formats.errors import DataError
 from tasks.readers import READERS
-from tasks.readers.blocks import tags_to_spans
+from tasks.readers.tags import tags_to_spans
 
 
 def read(format, path, **options):

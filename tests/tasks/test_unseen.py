@@ -2,12 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from formats.errors import DeclarationError, LeakError, UnknownName
 from tasks import catalogue, suites, unseen
 from tasks.baselines import BASELINES
-from tasks.ngrams import gram_hashes, row_hashes
+from tasks.ngrams import among, hashes
 from tasks.suites import Suite
 
 LONG = "the quick brown fox jumps over the lazy dog and then it sleeps for hours"
@@ -71,11 +72,27 @@ def test_refusal_lists_all_and_names_the_flag(tasks):
 
 
 def test_hashes():
-    one, two = row_hashes([["A b."], ["a  B"]])
-    assert one == two
-    grams, owner = gram_hashes(["a b c", "b c", "x"], 2)
-    assert owner.tolist() == [0, 0, 1] and grams[1] == grams[2] != grams[0]
-    assert len(gram_hashes(["a b"], 3)[0]) == 0
+    one, two, three = hashes([["A b."], ["a  B"], ["a", "b"]], 2).rows
+    assert one == two != three
+    found = hashes([["a b c"], ["b c", "x"]], 2)
+    assert found.owner.tolist() == [0, 0, 1]
+    assert found.grams[1] == found.grams[2] != found.grams[0]
+    assert len(hashes([["a b"]], 3).grams) == 0 and len(hashes([], 3).rows) == 0
+    ordered = np.array([2, 5, 9], dtype=np.uint64)
+    assert among(np.array([9, 1, 10, 5], dtype=np.uint64), ordered).tolist() == [1, 0, 0, 1]
+
+
+def test_leaks_are_found_in_any_block(tasks, monkeypatch):
+    tasks("a", [f"row {i}" for i in range(7)] + [f"{LONG} {i}" for i in range(3)])
+    tasks("b", [f"other {i}" for i in range(6)] + ["row 6", f"so {LONG} 2", "row 0"])
+    suite = Suite("s", ("a",), ("b",))
+    whole = unseen.check(suite)
+    assert [(k.kind, k.count, k.rows, k.example) for k in whole] == [
+        ("rows", 2, 9, "b/test/6"),
+        ("ngrams", 1, 9, "b/test/7"),
+    ]
+    monkeypatch.setattr(unseen, "_BLOCK", 2)
+    assert unseen.check(suite) == whole
 
 
 def test_selectors(tasks, tmp_path):

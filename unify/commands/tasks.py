@@ -1,12 +1,17 @@
-"""unify tasks [show <name>] [type=classify] [cluster=<name>]
+"""unify tasks [show <name>] [--check [<name or pattern> ...]] [type=classify] [cluster=<name>]
 
 Lists every task that is found: name, type, cluster, metric, formats.
 `show` describes one: source, splits, fields, labels, prompts, licence.
+`--check` makes every example of the tasks (`rows=N` per split at most), asks one of each split in
+every template, prints what the splits hold, and ends non-zero when a task is not what it declares.
+`unify tasks import <folder or file> [to=<folder>]` finds tasks in published collections (Natural
+Instructions, MetaICL, BIG-bench, P3, …) and writes a YAML file for each.
 Tasks come from conf/task, the folders in $UNIFY_TASKS, and packages' `unify.tasks` entry points.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from formats.errors import ConfigError
@@ -15,6 +20,14 @@ from ..config import assignments, check_keys
 
 
 def run(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] == "import":
+        from . import import_
+
+        return import_.run(arguments[1:])
+    if "--check" in arguments:
+        from . import check_tasks
+
+        return check_tasks.run([a for a in arguments if a != "--check"])
     values, rest = assignments(arguments)
     check_keys(values, ("type", "cluster"), "tasks")
     if rest and rest[0] == "show":
@@ -54,6 +67,7 @@ def show(name: str) -> int:
     from formats import FORMATS
     from formats.errors import DataError
     from tasks import catalogue
+    from tasks.subsets import shortfalls
 
     task = catalogue.load(name)
     print(f"{task.name}: {task.type.__name__} (cluster {task.cluster}, metric {task.metric})")
@@ -65,6 +79,11 @@ def show(name: str) -> int:
             print(f"  split     {split}: {error.what}; {error.fix or ''}")
     for note in task.notes:
         print(f"  note      {note}")
+    with contextlib.suppress(DataError):
+        for short in shortfalls(task):
+            print(f"  short     {short}")
+    if task.guide_file is not None:
+        print(f"  guide     {task.guide_file}")
     if task.fields:
         print(f"  fields    {', '.join(f'{k} <- {v}' for k, v in task.fields.items())}")
     space = task.labels or task.types
