@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import string
 import unicodedata
 from collections.abc import Iterator
 
@@ -16,6 +17,10 @@ _UNSPACED = (
 )
 _ALONE = re.compile(f"[{_UNSPACED}]")
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
+
+
+_LETTERS = frozenset(string.ascii_letters + string.digits)
+_APART = frozenset(("", *" \n.,;:!?()\"'-"))
 
 
 def words(text: str) -> list[tuple[int, int]]:
@@ -48,6 +53,13 @@ def _bounds(text: str) -> tuple[frozenset[int], frozenset[int]]:
 
 def whole_words(text: str, start: int, end: int) -> bool:
     """Whether ``text[start:end]`` begins where a word begins and ends where one ends."""
+    if (
+        text[max(start - 1, 0) : start] in _APART
+        and text[end : end + 1] in _APART
+        and text[start] in _LETTERS
+        and text[end - 1] in _LETTERS
+    ):
+        return True  # as a rule; the rest is for signs, accents and other scripts
     # No word goes over a blank, so those between the nearest blanks are the words of the text.
     left = text.rfind(" ", 0, start) + 1
     right = text.find(" ", end)

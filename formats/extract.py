@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from .base import Ask, Cell, Format, best, choose, option_words, unheld
 from .candidates import whole_words
@@ -27,46 +27,50 @@ from .templates import Rendered
 NO_SPANS = "its answer is free text, which need not stand in any passage; use generate"
 
 
-def _listed(ask: Ask) -> tuple[Rendered, tuple[Span, ...]]:
+Place: TypeAlias = tuple[int, int]
+
+
+def _listed(ask: Ask, texts: Sequence[str]) -> tuple[Rendered, list[Place]]:
     """The passage that lists the options, and where each one stands in it."""
     passage = ask.render("passage")
-    marks = passage.where("options")
-    wanted = len(option_words(ask.example))
-    if len(marks) != wanted:
+    places = passage.where("options")
+    if len(places) != len(texts):
         raise TemplateError(
             "an extract passage that does not list every option",
-            got=f"{len(marks)} of {wanted} listed by {ask.variant.parts['passage'].source!r}",
+            got=f"{len(places)} of {len(texts)} listed by {ask.variant.parts['passage'].source!r}",
             expected="{% for o in options %}{{ o }} … {% endfor %}",
         )
-    return passage, tuple(Span(m.start, m.end) for m in marks)
+    return passage, places
 
 
-def _elsewhere(passage: str, listed: Sequence[Span]) -> Iterator[tuple[int, Span]]:
+def _elsewhere(
+    passage: str, texts: Sequence[str], listed: Sequence[Place]
+) -> Iterator[tuple[int, Span]]:
     """Where else than in the list its texts stand as whole words: (number in the list, place)."""
     if not listed:
         return
-    low, high = min(s.start for s in listed), max(s.end for s in listed)
-    for part, offset in ((passage[:low], 0), (passage[high:], high)):
-        for c, own in enumerate(listed):
-            text = passage[own.start : own.end]
-            if text not in part:  # as a rule
-                continue
-            end = 0
-            while (start := part.find(text, end)) >= 0:
+    low, high = min(listed)[0], max(listed)[1]
+    for begin, stop in ((0, low), (high, len(passage))):
+        for c, text in enumerate(texts):
+            end = begin
+            while (start := passage.find(text, end, stop)) >= 0:
                 end = start + len(text)
-                if whole_words(passage, offset + start, offset + end):
-                    yield c, Span(offset + start, offset + end)
+                if whole_words(passage, start, end):
+                    yield c, Span(start, end)
 
 
 def _closed(ask: Ask, gold: Iterable[int] | None) -> Iterator[ExtractInstance]:
-    passage, spans = _listed(ask)
-    more = tuple(_elsewhere(passage.text, spans)) if ask.settings.occurrences else ()
+    texts = option_words(ask.example)
+    passage, listed = _listed(ask, texts)
+    spans = tuple([Span(start, end) for start, end in listed])
+    more = tuple(_elsewhere(passage.text, texts, listed)) if ask.settings.occurrences else ()
     chosen: tuple[Span, ...] | None = None
     if gold is not None:
         right = set(gold)
-        chosen = tuple(spans[i] for i in sorted(right))
+        chosen = tuple([spans[i] for i in sorted(right)])
         if ask.sample:
-            chosen = tuple(sorted({*chosen, *(place for c, place in more if c in right)}))
+            others = [place for c, place in more if c in right]
+            chosen = tuple(sorted([*chosen, *others])) if others else chosen
     yield ExtractInstance(ask.text("question"), passage.text, chosen, spans, more)
 
 
@@ -116,14 +120,14 @@ def _decode_number(ask: Ask, raws: list[Raw]) -> Answer:
 
 
 def _shift(ask: Ask, rendered: Rendered, field: str) -> int:
-    marks = rendered.where(field)
-    if not marks:
+    places = rendered.where(field)
+    if not places:
         raise TemplateError(
             f"an extract passage that does not hold the {field} as it is",
             got=ask.variant.parts["passage"].source,
             expected="{{ " + field + " }} without filters",
         )
-    return marks[0].start
+    return places[0][0]
 
 
 def _shifted(spans: Iterable[Span], by: int) -> tuple[Span, ...]:

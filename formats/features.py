@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from .errors import RowError
 from .instances import EntailInstance, ExtractInstance, GenerateInstance, Raw, Scores
@@ -77,7 +77,7 @@ def _generate(
     listed: list[tuple[int, list[GenerateInstance]]], coder: Coder, train: bool
 ) -> Iterator[FeatureRow]:
     flat = [(row, n, i) for row, instances in listed for n, i in enumerate(instances)]
-    sources = coder.ids([i.source for _, _, i in flat])
+    sources, bounds = coder.flat([i.source for _, _, i in flat])
     wanted: list[tuple[str, ...]] = []
     for _, _, i in flat:
         target = () if i.target is None else (i.target,)
@@ -85,7 +85,9 @@ def _generate(
     ids = iter(coder.ids([coder.target(t) for texts in wanted for t in texts]))
     layout = coder.layout
     end = [layout.eos] if layout.eos is not None and layout.kind != "masked" else []
-    for (row, n, instance), source, texts in zip(flat, sources, wanted, strict=True):
+    for (row, n, instance), (begin, stop), texts in zip(
+        flat, pairwise(bounds), wanted, strict=True
+    ):
         closed = bool(instance.options)
         variants = [next(ids) for _ in texts]
         cut = 0
@@ -117,8 +119,8 @@ def _generate(
                 expected="at least 8 tokens of source",
                 fix="use a longer window",
             )
-        kept = cut_middle(source, room)
-        cut += len(source) - len(kept)
+        kept = cut_middle(sources[begin:stop], room)
+        cut += stop - begin - len(kept)
         frame = len(layout.single_before) + len(layout.single_after)
         length = len(kept) + frame + max((len(v) for v in variants), default=0)
         yield FeatureRow(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .base import Ask, Cell, Format, best, letters, option_words
+from .errors import ConfigError
 from .examples import (
     Answer,
     MultiLabelClassification,
@@ -165,7 +166,13 @@ def _decode_text(ask: Ask, raws: list[Raw]) -> Answer:
 
 @dataclass(frozen=True)
 class Generate(Format):
-    """Text to text. Every task type has a cell."""
+    """Text to text. Every task type has a cell.
+
+    ``compat``: ``metaicl`` lays episodes out as the published MetaICL does, see
+    :mod:`formats.metaicl`.
+    """
+
+    compat: str | None = None
 
     name: ClassVar[str] = "generate"
     cells: ClassVar = {
@@ -178,3 +185,7 @@ class Generate(Format):
         Regression: Cell(_encode_number, _decode_number),
         TextGeneration: Cell(_encode_text, _decode_text),
     }
+
+    def __post_init__(self) -> None:
+        if self.compat not in (None, "metaicl"):
+            raise ConfigError("unknown compat", got=self.compat, expected="null or metaicl")

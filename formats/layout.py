@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -175,6 +176,17 @@ class Coder:
             return coded.split(coded.ids.tolist())
         found = self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
         return [e.ids for e in found]
+
+    def flat(self, texts: Sequence[str]) -> tuple[np.ndarray, list[int]]:
+        """The token ids of all ``texts`` in one line, and where each text's begin and end."""
+        if self._pieces is not None:
+            coded = self._pieces.encode(texts)
+            return coded.ids, coded.ends.tolist()
+        found = [e.ids for e in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
+        return np.array([i for ids in found for i in ids], np.int32), [
+            0,
+            *accumulate(map(len, found)),
+        ]
 
     def placed(self, texts: Sequence[str]) -> tuple[Placed, list[int]]:
         """The tokens of the different ones of ``texts`` and where they stand, tidied (see

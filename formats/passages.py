@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,9 @@ class Run(NamedTuple):
 
 def _runs(listed: Sequence[tuple[int, list[ExtractInstance]]]) -> Iterator[Run]:
     for row, instances in listed:
+        if len(instances) == 1:
+            yield Run(row, 0, instances)
+            continue
         first = 0
         for _, same in groupby(instances, key=lambda i: (i.passage, i.candidates)):
             run = list(same)
@@ -41,7 +44,8 @@ class _Found:
     """
 
     def __init__(self, placed: Placed, texts: list[int], given: Sequence[tuple[int, ...]]) -> None:
-        table = np.array(given, np.int64).reshape(len(given), -1 if given else 4)
+        width = len(given[0]) if given else 4
+        table = np.fromiter(chain.from_iterable(given), np.int64).reshape(-1, width)
         owner, places = table[:, 0], table[:, 1:3]
         text = np.array(texts, np.int64)[owner]
         tokens, touched = tokens_of(placed, np.column_stack([text, places]))
@@ -50,12 +54,20 @@ class _Found:
         exact = np.column_stack([shown[:, 0, 0], shown[:, 1, 1]]) == places[touched]
         more = table[touched, 3:]
         self._rows = np.column_stack([more[:, :1], kept, more[:, 1:]]).astype(np.int32)
+        self._flat, self._width = self._rows.ravel(), self._rows.shape[1]
         self._moved = ~exact.all(1)
+        moved = np.bincount(owner[touched], weights=self._moved, minlength=len(texts))
+        self._moved_of = moved.astype(int).tolist()
         self._ends = np.searchsorted(owner[touched], np.arange(len(texts) + 1)).tolist()
         self._given = np.bincount(owner, minlength=len(texts)).tolist()
 
     def of(self, passage: int) -> np.ndarray:
         return self._rows[self._ends[passage] : self._ends[passage + 1]]
+
+    def flat(self, passage: int) -> np.ndarray:
+        """:meth:`of`, one row after the other."""
+        a, b = self._ends[passage], self._ends[passage + 1]
+        return self._flat[a * self._width : b * self._width]
 
     def lost_and_moved(self, passage: int, windows: list[int], room: int) -> tuple[int, int]:
         """How many spans stand whole in no window; how many others begin or end inside a token."""
@@ -64,7 +76,7 @@ class _Found:
             return 0, 0
         a, b = self._ends[passage], self._ends[passage + 1]
         if len(windows) == 1:
-            return given - (b - a), int(self._moved[a:b].sum())
+            return given - (b - a), self._moved_of[passage]
         whole = held(self._rows[a:b, 1:3], windows, room)
         return given - int(whole.sum()), int(self._moved[a:b][whole].sum())
 
@@ -98,34 +110,36 @@ def passage_rows(
     layout = coder.layout
     half = layout.pair_room // 2
     frame = layout.window - layout.pair_room
-    bounds = placed.ends.tolist()
+    bounds, places = placed.ends.tolist(), placed.places.ravel()
     for r, (row, first, run) in enumerate(runs):
         variants = [next(ids) for _ in run]
-        cut = sum([len(v) - half for v in variants if len(v) > half])
-        if cut:
+        sizes = [len(v) for v in variants]
+        cut = 0
+        if max(sizes) > half:
             variants = [cut_middle(v, half) for v in variants]
-        longest = max(map(len, variants))
-        asked = sum(map(len, variants))
+            cut = sum(sizes)
+            sizes = [len(v) for v in variants]
+            cut -= sum(sizes)
+        longest, asked = max(sizes), sum(sizes)
         room = layout.pair_room - longest
         begin, end = bounds[texts[r]], bounds[texts[r] + 1]
         count = len(run)
         labels = [1.0 if run[0].gold is not None else math.nan] * count
-        own, listing = marked.of(r), closed.of(r)
-        windows = list(window_starts(end - begin, room, layout.stride))
+        whole = end - begin <= room
+        windows = [0] if whole else list(window_starts(end - begin, room, layout.stride))
         lost, moved = marked.lost_and_moved(r, windows, room)
         for w, at in enumerate(windows):
             stop = min(at + room, end - begin)
-            alone = len(windows) == 1
             yield FeatureRow(
                 row,
                 first,
                 w,
                 placed.ids[begin + at : begin + stop],
-                placed.places[begin + at : begin + stop].ravel(),
+                places[2 * (begin + at) : 2 * (begin + stop)],
                 variants,
                 labels,
-                own.ravel() if alone else _inside(own, at, stop),
-                listing.ravel() if alone else _inside(listing, at, stop),
+                marked.flat(r) if whole else _inside(marked.of(r), at, stop),
+                closed.flat(r) if whole else _inside(closed.of(r), at, stop),
                 len(run[0].candidates),
                 stop - at + longest + frame,
                 asked + count * (stop - at + frame),

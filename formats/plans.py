@@ -148,7 +148,7 @@ def _list(name: str, behind: str, between: str) -> Step:
         for item in items:
             if not isinstance(item, str):
                 raise Unplanned
-            out += (item, behind, between)
+            out += (item, behind, between) if behind else (item, between)
         if items:
             out.pop()
 

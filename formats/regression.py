@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import ClassVar
 
 from .errors import RowError
@@ -79,9 +79,7 @@ class Regression:
     @cached_property
     def grid(self) -> tuple[str, ...]:
         """The scale's points as texts, from low to high; a last half step ends at high."""
-        steps = round((self.high - self.low) / self.quantum)
-        points = (min(self.low + i * self.quantum, self.high) for i in range(steps + 1))
-        return tuple(self.write(p) for p in points)
+        return _grid(self.low, self.high, self.quantum)
 
     def nearest(self, value: float) -> str:
         """The grid's text for ``value``."""
@@ -89,10 +87,22 @@ class Regression:
 
     def write(self, value: float) -> str:
         """``value`` in plain digits, as many as the quantum needs (no exponent)."""
-        digits = max(6, 5 - math.floor(math.log10(self.quantum)))
-        text = f"{value:.{digits}f}".rstrip("0").rstrip(".")
-        return "0" if text == "-0" else text
+        return _written(value, self.quantum)
 
     def clip(self, value: float) -> float:
         """``value`` moved into ``[low, high]``."""
         return min(max(value, self.low), self.high)
+
+
+def _written(value: float, quantum: float) -> str:
+    digits = max(6, 5 - math.floor(math.log10(quantum)))
+    text = f"{value:.{digits}f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+@lru_cache(maxsize=256)
+def _grid(low: float, high: float, quantum: float) -> tuple[str, ...]:
+    """A scale returns with every row of its task."""
+    steps = round((high - low) / quantum)
+    points = (min(low + i * quantum, high) for i in range(steps + 1))
+    return tuple(_written(p, quantum) for p in points)

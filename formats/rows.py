@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
 from .instances import Instance
 
 Ints: TypeAlias = Sequence[int] | np.ndarray
+Ids = TypeVar("Ids", list[int], np.ndarray)
 
 MOST_VARIANTS = 64  # a feature row holds at most so many; a larger group becomes several rows
 
@@ -22,7 +23,7 @@ class Group(NamedTuple):
     instances: Sequence[Instance]
 
 
-@dataclass
+@dataclass(slots=True)
 class FeatureRow:
     """One shared text and its variants as ids.
 
@@ -53,10 +54,11 @@ class FeatureRow:
     moved: int = 0
 
 
-def cut_middle(ids: list[int], room: int) -> list[int]:
+def cut_middle(ids: Ids, room: int) -> Ids:
     """The first and the last of ``ids``, ``room`` in all: what stands at either end (a question,
     an instruction) is what a prompt cannot do without."""
     if len(ids) <= room:
         return ids
     head = room // 2
-    return ids[:head] + ids[len(ids) - (room - head) :]
+    first, last = ids[:head], ids[len(ids) - (room - head) :]
+    return np.concatenate([first, last]) if isinstance(ids, np.ndarray) else first + last

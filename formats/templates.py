@@ -68,12 +68,15 @@ class Rendered:
             at = end
         return tuple(found)
 
-    def where(self, name: str) -> list[Mark]:
-        """The first place of each item of field ``name``, in item order."""
-        first: dict[int, Mark] = {}
-        for mark in self.marks:
-            if mark.name == name:
-                first.setdefault(mark.item, mark)
+    def where(self, name: str) -> list[tuple[int, int]]:
+        """The first place (start, end) of each item of field ``name``, in item order."""
+        first: dict[int, tuple[int, int]] = {}
+        at = 0
+        for piece in self.pieces:
+            end = at + len(piece)
+            if type(piece) is Field and piece.field == name and piece.item not in first:
+                first[piece.item] = at, end
+            at = end
         return [first[i] for i in sorted(first)]
 
 
@@ -231,6 +234,11 @@ class Template:
         return _short(self.source, tuple(values))
 
 
+@functools.lru_cache(maxsize=8192)
+def _field(name: str, value: str) -> Field:
+    return Field(value, name)
+
+
 @functools.lru_cache(maxsize=1024)
 def _items(name: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(Field(v, name, i) if isinstance(v, str) else v for i, v in enumerate(values))
@@ -241,7 +249,7 @@ def fields_of(values: Mapping[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, str):
-            out[name] = Field(value, name)
+            out[name] = _field(name, value) if len(value) <= _SHORT else Field(value, name)
         elif isinstance(value, (tuple, list)):
             try:
                 out[name] = list(_items(name, tuple(value)))  # label words return with every row

@@ -37,8 +37,12 @@ class Variant:
 
     def reads(self, name: str) -> bool:
         """Whether one of the templates reads field ``name``."""
+        return name in self._names
+
+    @functools.cached_property
+    def _names(self) -> frozenset[str]:
         templates = (*self.parts.values(), *self.questions.values())
-        return any(name in template.names() for template in templates)
+        return frozenset().union(*(t.names() for t in templates))
 
 
 @dataclass(frozen=True)

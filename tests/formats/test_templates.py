@@ -91,8 +91,8 @@ def test_where_gives_first_places_in_item_order() -> None:
     rendered = Template(
         "{{ options[1] }}{{ text }}{% for o in options %}{{ o }}{% endfor %}"
     ).render(FIELDS)
-    assert rendered.where("options") == [Mark("options", 0, 4, 5), Mark("options", 1, 0, 1)]
-    assert rendered.where("text") == [Mark("text", 0, 1, 4)]
+    assert rendered.where("options") == [(4, 5), (0, 1)]
+    assert rendered.where("text") == [(1, 4)]
     assert rendered.where("nothing") == []
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -136,7 +138,10 @@ def feature_rows(
             before = skipped.count
             features = list(_one_by_one(groups, p, skipped))
             rows -= skipped.count - before
+        del groups, chunk
         yield from features
+        del features
+        gc.collect(0)
     facts.update(
         task=task.name,
         split=p.split,
@@ -179,5 +184,20 @@ def prepare(task: Task, preparation: Preparation, cache: Path | None = None) -> 
         except DataError:  # torn by another cause than us: it is a cache, make it again
             path.unlink(missing_ok=True)
     facts: dict[str, Any] = {}
-    write(path, feature_rows(task, preparation, facts), facts)
+    with young_only():
+        write(path, feature_rows(task, preparation, facts), facts)
     return FeatureStore(path)
+
+
+@contextmanager
+def young_only() -> Iterator[None]:
+    """No automatic garbage collection: each of Python's would walk over all that the libraries
+    hold, again and again, which takes as long as the work itself. :func:`feature_rows` collects
+    what is young after every chunk."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
