@@ -1,0 +1,250 @@
+"""Scoring options with shared prefixes against lm-evaluation-harness, and against arithmetic.
+
+Both run as whole processes, one after the other, on the same model folder and the same rows: the
+peer (``lm_eval``, hf backend) with the batch size that was fastest on a few rows. Bars: equal
+log-likelihoods (1e-4); 30 times less wall time for the whole process and 40 times for tokenizing
+and scoring at 16 shots, 2.5 and 3.5 times at 0 shots, 60 times with a vocabulary of 50k, 3 times
+with demonstrations retrieved per row; no more memory than the peer at the same batch of rows; and
+at most twice the time that the arithmetic takes on a model of 100M parameters.
+
+The peer lives in an environment of its own: ``--peer PYTHON`` names its interpreter, otherwise one
+is made in ``--folder`` on top of this one's packages (same torch, same transformers).
+
+``--part shots16 --rows 40`` measures one part on few rows.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import _scoring_data as data
+from _bench import finish, parser, table
+
+HERE = Path(__file__).parent
+PEER = "lm_eval==0.4.13"
+TRIED = (1, 2, 4, 8, 16, 32)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One comparison: its rows, its model, and how many times faster ours must be."""
+
+    shots: int
+    bar_process: float | None
+    bar_scoring: float
+    retrieved: bool = False
+    vocabulary: int = 4000
+    batches: tuple[int, ...] = TRIED
+
+
+PARTS = {
+    "shots16": Part(16, 30, 40),
+    "shots0": Part(0, 2.5, 3.5, batches=(*TRIED, 64)),
+    "vocabulary50k": Part(16, None, 60, vocabulary=50_257, batches=TRIED[:4]),
+    "retrieved": Part(16, None, 3, retrieved=True),
+}
+WIDTH, LAYERS = 384, 6  # 11M parameters beside the words'; --width and --layers change it
+
+
+def peer(folder: Path, given: Path | None) -> Path:
+    """The interpreter of an environment that has lm_eval besides this one's packages."""
+    if given is not None:
+        return given
+    place = folder / "peer"
+    python = place / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+        inner = place / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+        ours = sysconfig.get_paths()["purelib"] + "\n"
+        (inner / "site-packages" / "ours.pth").write_text(ours, encoding="utf-8")
+        install = ["-m", "pip", "install", "-q", PEER, "accelerate", "peft"]
+        subprocess.run([str(python), *install], check=True)
+    return python
+
+
+def process(python: str | Path, script: str, *arguments: object) -> dict[str, Any]:
+    """Runs one process to its end; its own figures, with its wall time and processor time."""
+    import json
+    import resource
+
+    out = Path(str(arguments[2]))
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "true"}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    begun = time.perf_counter()
+    subprocess.run(
+        [str(python), str(HERE / script), *map(str, arguments)],
+        check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    wall = time.perf_counter() - begun
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {**json.loads(out.read_text(encoding="utf-8")), "process": wall, "processor": used}
+
+
+def best_batch(python: Path, model: Path, rows: Path, part: Part, work: Path) -> int:
+    """The peer's batch size that was fastest on a few rows; sizes are tried until it slows."""
+    few = work / "few.jsonl"
+    data.write(few, data.read(rows)[: 40 if part.shots == 0 else 8])
+    sizes = [part.batches[0], *part.batches]  # the first warms up
+    tried = process(python, "_scoring_peer.py", model, few, work / "tried.json", *sizes)["tried"]
+    print(f"  peer's batch sizes tried (s): { {k: round(v, 1) for k, v in tried.items()} }")
+    return int(min(tried, key=tried.__getitem__))
+
+
+def built(work: Path, size: tuple[int, int], vocabulary: int) -> Path:
+    """The folder of a model of this (width, layers), made if it is not there."""
+    folder = work / f"model-{size[0]}x{size[1]}-{vocabulary}"
+    if not folder.exists():
+        data.model(folder, width=size[0], layers=size[1], vocabulary=vocabulary)
+    return folder
+
+
+def compare(
+    name: str, part: Part, rows: int, python: Path, work: Path, size: tuple[int, int]
+) -> tuple[Any, list[str]]:
+    """Runs ours and the peer on one part; figures, and the bars that were missed."""
+    model = built(work, size, part.vocabulary)
+    path = work / f"{name}.jsonl"
+    data.write(path, data.rows(rows, part.shots, retrieved=part.retrieved))
+    print(f"{name}: {rows} rows x 4 options")
+    batch = best_batch(python, model, path, part, work)
+    ours = process(sys.executable, "_scoring_ours.py", model, path, work / "ours.json")
+    theirs = process(python, "_scoring_peer.py", model, path, work / "peer.json", batch)
+    mine, other = ours.pop("logprobs"), theirs.pop("logprobs")
+    apart = max(abs(a - b) for a, b in zip(mine, other, strict=True))
+    process_times = theirs["process"] / ours["process"]
+    scoring_times = theirs["seconds"] / ours["seconds"]
+    print(
+        table(
+            ["", "process s", "tokenize+score s", "processor s", "peak MB", "above loaded MB"],
+            [
+                [who, f"{f['process']:.1f}", f"{f['seconds']:.1f}", f"{f['processor']:.1f}",
+                 f"{f['peak_kb'] / 1024:.0f}", f"{(f['peak_kb'] - f['loaded_kb']) / 1024:.0f}"]
+                for who, f in (("ours", ours), (f"lm_eval, batch {batch}", theirs))
+            ],
+        )
+    )  # fmt: skip
+    print(
+        f"  times faster: process {process_times:.1f}, tokenize+score {scoring_times:.1f}, "
+        f"processor {theirs['processor'] / ours['processor']:.1f}; "
+        f"log-likelihoods within {apart:.1e}; path {ours['path']}\n"
+    )
+    missed = []
+    if apart > 1e-4:
+        missed.append(f"{name}: log-likelihoods differ by {apart:.1e}")
+    if ours["path"] != "shared":
+        missed.append(f"{name}: {ours['why']}")
+    for what, bar, got in (
+        ("the process", part.bar_process, process_times),
+        ("tokenizing and scoring", part.bar_scoring, scoring_times),
+    ):
+        if bar is not None and got < bar:
+            missed.append(f"{name}: {what} {got:.1f} times faster, bar {bar:g}")
+    figures = {"rows": rows, "batch": batch, "ours": ours, "peer": theirs, "apart": apart,
+               "times_process": process_times, "times_scoring": scoring_times}  # fmt: skip
+    return figures, missed
+
+
+def memory(rows: int, python: Path, work: Path, size: tuple[int, int]) -> tuple[Any, list[str]]:
+    """Peak memory above the loaded model's, both with eight rows (32 requests) at a time."""
+    part = PARTS["shots16"]
+    model = built(work, size, part.vocabulary)
+    path = work / "memory.jsonl"
+    data.write(path, data.rows(max(8, rows // 10), part.shots))
+    ours = process(sys.executable, "_scoring_ours.py", model, path, work / "ours.json", 8 * 65)
+    theirs = process(python, "_scoring_peer.py", model, path, work / "peer.json", 32)
+    above = [(f["peak_kb"] - f["loaded_kb"]) / 1024 for f in (ours, theirs)]
+    print(
+        f"memory, eight rows at a time: ours {above[0]:.0f} MB above the loaded model "
+        f"(peak {ours['peak_kb'] / 1024:.0f}), lm_eval {above[1]:.0f} MB "
+        f"(peak {theirs['peak_kb'] / 1024:.0f})\n"
+    )
+    missed = [] if above[0] <= above[1] else [f"memory: {above[0]:.0f} MB, peer {above[1]:.0f}"]
+    return {"ours_mb": above[0], "peer_mb": above[1]}, missed
+
+
+def arithmetic(rows: int, work: Path) -> tuple[Any, list[str]]:
+    """Time over (operations that must be done / measured matmul rate), 100M parameters."""
+    import torch
+
+    from unify.scoring import Request, load
+
+    engine = load(str(built(work, (768, 12), 16_384)))
+    listed = data.rows(rows, 16)
+    coded = engine.encode([Request(r["context"], o) for r in listed for o in r["options"]])
+    engine.score_coded(coded[:4])
+    ratios = []
+    for _ in range(3):
+        rate = _rate()
+        before = engine.work.flops(engine.model)
+        begun = time.perf_counter()
+        engine.score_coded(coded)
+        took = time.perf_counter() - begun
+        again = _rate()
+        needed = (engine.work.flops(engine.model) - before) / ((rate + again) / 2)
+        ratios.append(took / needed)
+        print(
+            f"arithmetic: {len(listed)} rows, {took:.2f} s for {needed:.2f} s of matmul at "
+            f"{(rate + again) / 2e9:.0f} GFLOP/s: {ratios[-1]:.2f}"
+        )
+    middle = sorted(ratios)[1]
+    parameters = sum(p.numel() for p in engine.model.parameters())
+    print(f"  {parameters / 1e6:.0f}M parameters, {torch.get_num_threads()} threads\n")
+    missed = [] if middle <= 2 else [f"arithmetic: {middle:.2f} times the arithmetic, bar 2"]
+    return {"ratios": ratios, "parameters": parameters}, missed
+
+
+def _rate() -> float:
+    """Operations per second of a large float32 matrix product, as fast as it goes here."""
+    import torch
+
+    a = torch.randn(1536, 1536)
+    a @ a
+    best = 0.0
+    for _ in range(4):
+        begun = time.perf_counter()
+        a @ a
+        best = max(best, 2 * 1536**3 / (time.perf_counter() - begun))
+    return best
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--rows", type=int, default=500)
+    known = [*PARTS, "memory", "arithmetic"]
+    arguments.add_argument("--part", nargs="*", choices=known, default=known)
+    arguments.add_argument("--width", type=int, default=WIDTH)
+    arguments.add_argument("--layers", type=int, default=LAYERS)
+    arguments.add_argument("--peer", type=Path, help="an interpreter that has lm_eval")
+    arguments.add_argument("--folder", type=Path, help="keeps models and the peer's environment")
+    args = arguments.parse_args()
+    size = (args.width, args.layers)
+    figures: dict[str, Any] = {"width": size[0], "layers": size[1]}
+    missed: list[str] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        work = args.folder or Path(scratch)
+        work.mkdir(parents=True, exist_ok=True)
+        # Not resolved: an environment's interpreter is a link whose place decides.
+        python = Path() if args.part == ["arithmetic"] else peer(work, args.peer)
+        for name in args.part:
+            if name == "arithmetic":
+                found = arithmetic(max(10, args.rows // 10), work)
+            elif name == "memory":
+                found = memory(args.rows, python, work, size)
+            else:
+                found = compare(name, PARTS[name], args.rows, python, work, size)
+            figures[name] = found[0]
+            missed += found[1]
+    finish("scoring", figures, missed, args.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Writing through transformers' generate: what is written does not depend on who writes beside."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+from unify_helpers import tiny
+
+from formats.errors import ConfigError
+from unify.scoring import Engine, Request, Trie, Writing, write
+from unify.scoring._steps import Noise, until
+
+HEAD = "Ann keeps three red boats in the harbour of Port Lund. " * 2
+TAILS = ("So?", "Who keeps dogs?", "7", "Which boats, and why so many?")
+CONTEXTS = [HEAD + tail for tail in TAILS]
+
+
+def engine(name: str, **more: Any) -> Engine:
+    backbone: Any = tiny(name, "generate", window=96, max_target=12)
+    return Engine(backbone.model, backbone.coder, **more)
+
+
+@pytest.fixture(scope="module", params=["gpt2", "llama", "t5", "bart"])
+def made(request: pytest.FixtureRequest) -> Engine:
+    return engine(request.param)
+
+
+def greedy(made: Engine, context: str, tokens: int) -> list[int]:
+    """Token by token, the whole prefix every time."""
+    layout, model = made.coder.layout, made.model
+    (ids,) = made.coder.ids([context])
+    prompt, written = [*layout.single_before, *ids], []
+    with torch.inference_mode():
+        while len(written) < tokens:
+            if layout.kind == "causal":
+                logits = model(input_ids=torch.tensor([[*prompt, *written]])).logits
+            else:
+                logits = model(
+                    input_ids=torch.tensor([[*prompt, *layout.single_after]]),
+                    decoder_input_ids=torch.tensor(
+                        [[model.config.decoder_start_token_id, *written]]
+                    ),
+                ).logits
+            token = int(logits[0, -1].argmax())
+            if token == layout.eos:
+                break
+            written.append(token)
+    return written
+
+
+def test_greedy_is_token_by_token(made: Engine) -> None:
+    found = write(made, CONTEXTS, Writing(tokens=8))
+    for context, one in zip(CONTEXTS, found, strict=True):
+        expected = greedy(made, context, 8)
+        assert one.text == made.coder.tokenizer.decode(expected, skip_special_tokens=True)
+        assert one.tokens == len(expected)
+        assert one.ended == ("length" if len(expected) == 8 else "end")
+
+
+@pytest.mark.parametrize(
+    "how", [Writing(tokens=6, temperature=1.0, seed=3), Writing(tokens=6, beams=3),
+            Writing(tokens=6, temperature=0.7, top_p=0.9, top_k=20)],
+)  # fmt: skip
+def test_who_writes_beside_does_not_matter(made: Engine, how: Writing) -> None:
+    together = write(made, CONTEXTS, how)
+    assert made.budget is not None
+    usual, made.budget.tokens = made.budget.tokens, 1  # one at a time
+    try:
+        assert write(made, CONTEXTS, how) == together
+    finally:
+        made.budget.tokens = usual
+
+
+def test_seeds_differ_and_repeat(made: Engine) -> None:
+    def texts(seed: int) -> list[str]:
+        how = Writing(tokens=8, temperature=3.0, seed=seed)
+        return [w.text for w in write(made, CONTEXTS, how)]
+
+    assert texts(1) == texts(1) != texts(2)
+
+
+def test_noise_samples_the_distribution() -> None:
+    logits = torch.tensor([[0.5, 0.3, 0.2]]).log()
+    noise = Noise([0])
+    drawn = Counter(int(noise(torch.empty(1, 0), logits).argmax()) for _ in range(4000))
+    assert [drawn[k] / 4000 for k in range(3)] == pytest.approx([0.5, 0.3, 0.2], abs=0.03)
+
+
+def test_a_stop_string_ends_and_is_left_out(made: Engine) -> None:
+    free = write(made, CONTEXTS[:1], Writing(tokens=12))[0]
+    middle = free.text[len(free.text) // 2 :][:3]
+    assert middle
+    found = write(made, CONTEXTS, Writing(tokens=12, stop=("\x00never", middle)))[0]
+    assert (found.text, found.ended) == (free.text[: free.text.index(middle)], middle)
+    assert found.tokens <= free.tokens
+
+
+def test_until_takes_the_first_stop() -> None:
+    assert until("a. b\nc", ["\n", "."]) == ("a", ".")
+    assert until("abc", ["\n"]) == ("abc", None)
+
+
+def test_options_close_the_set(made: Engine) -> None:
+    options = (" boats", " boats and dogs", " no one")
+    causal = made.coder.layout.kind == "causal"
+    closed = options if causal else tuple(o.strip() for o in options)
+    found = write(made, CONTEXTS, Writing(tokens=12, options=closed))
+    assert {w.text for w in found} <= set(closed)
+    assert {w.ended for w in found} == {"end"}
+
+
+@pytest.mark.parametrize("name", ["llama", "t5"])
+def test_wide_beams_find_the_best_option(name: str) -> None:
+    made = engine(name, end=True)
+    options = (" boats", " dogs") if name == "llama" else ("boats", "dogs")
+    scores = made.score([Request(CONTEXTS[0], o) for o in options])
+    best = options[max(range(2), key=lambda k: scores[k].logprob)]
+    how = Writing(tokens=12, beams=4, options=options)
+    assert len({s.tokens for s in scores}) == 1  # beams divide by length
+    assert write(made, CONTEXTS[:1], how)[0].text == best
+
+
+def test_a_trie_by_hand() -> None:
+    trie = Trie([(1, 2), (1, 3, 4), (1, 2, 5)], end=0)
+    assert trie.number == {(1, 2): 0, (1, 3, 4): 1, (1, 2, 5): 2}
+    assert sorted(trie.allowed([])) == [1]
+    assert sorted(trie.allowed([1])) == [2, 3]
+    assert sorted(trie.allowed([1, 2])) == [0, 5]
+    assert trie.allowed([1, 3, 4]) == [0]
+    assert trie.allowed([9]) == [0]
+    with pytest.raises(ConfigError, match="without a token"):
+        Trie([()], end=0)
+
+
+def test_a_long_context_is_cut_and_counted() -> None:
+    made = engine("llama")
+    (found,) = write(made, [HEAD * 9], Writing(tokens=6))
+    (ids,) = made.coder.ids([HEAD * 9])
+    layout = made.coder.layout
+    assert found.cut == len(layout.single_before) + len(ids) - (96 - 6)
+
+
+def test_what_cannot_be_written_is_refused() -> None:
+    backbone: Any = tiny("bert", "generate", "masked")
+    with pytest.raises(ConfigError, match="cannot write"):
+        write(Engine(backbone.model, backbone.coder), ["So"], Writing())
+    for wrong in ({"temperature": -1.0}, {"top_p": 0.0}, {"beams": 2, "temperature": 1.0},
+                  {"stop": ("",)}, {"tokens": 0}):  # fmt: skip
+        with pytest.raises(ConfigError):
+            Writing(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="window"):
+        write(engine("llama"), ["So"], Writing(tokens=96))

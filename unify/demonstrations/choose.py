@@ -1,0 +1,126 @@
+"""Choosing demonstrations. Every function returns places in the pool, in the order of reading."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formats.errors import ConfigError
+
+Vectors = NDArray[np.floating[Any]]  # [texts, size], rows of length one
+
+
+def _enough(k: int, size: int) -> None:
+    if not 0 <= k <= size:
+        raise ConfigError(
+            "more demonstrations than there are examples", got=k, expected=f"0 to {size}"
+        )
+
+
+def first(size: int, k: int) -> list[int]:
+    """The first ``k`` of the pool."""
+    _enough(k, size)
+    return list(range(k))
+
+
+def random_k(size: int, k: int, seed: int) -> list[int]:
+    """``k`` different examples, in random order; the same for a seed whatever is drawn beside."""
+    _enough(k, size)
+    return random.Random(f"demonstrations {seed}").sample(range(size), k)
+
+
+def balanced(
+    labels: Sequence[Hashable], k: int, seed: int, *, per_label: bool = False
+) -> list[int]:
+    """``k`` examples whose labels differ in number by one at most, in random order.
+
+    With ``per_label``, ``k`` of every label. Raises ConfigError where a label has too few, since
+    the result would not be balanced."""
+    draw = random.Random(f"demonstrations {seed}")
+    pools: dict[Hashable, list[int]] = {}
+    for place, label in enumerate(labels):
+        pools.setdefault(label, []).append(place)
+    names = sorted(pools, key=repr)
+    each = dict.fromkeys(names, k if per_label else k // max(1, len(names)))
+    if not per_label:
+        for name in draw.sample(names, k % len(names) if names else 0):
+            each[name] += 1
+    chosen: list[int] = []
+    for name in names:
+        if each[name] > len(pools[name]):
+            raise ConfigError(
+                f"too few examples of the label {name!r} to balance demonstrations",
+                got=len(pools[name]),
+                expected=f">= {each[name]}",
+                fix="ask for fewer demonstrations, or choose them at random",
+            )
+        chosen += draw.sample(pools[name], each[name])
+    draw.shuffle(chosen)
+    return chosen
+
+
+def nearest(
+    queries: Vectors,
+    pool: Vectors,
+    k: int,
+    *,
+    last: bool = True,
+    own: Sequence[int | None] | None = None,
+) -> list[list[int]]:
+    """Per query its ``k`` nearest examples by cosine (Liu et al. 2022, KATE, section 3).
+
+    ``last``: the most similar stands last, next to the query. ``own`` names, per query, its own
+    place in the pool, which is left out. Equal distances: the earlier example is nearer."""
+    size = pool.shape[0]
+    apart = sum(o is not None for o in own or ())
+    _enough(k, size - (1 if apart else 0))
+    out = []
+    for row in range(queries.shape[0]):
+        alike = np.asarray(pool @ queries[row], np.float64)
+        if own is not None and own[row] is not None:
+            alike[own[row]] = -np.inf
+        order = np.argsort(-alike, kind="stable")[:k].tolist()
+        out.append(order[::-1] if last else order)
+    return out
+
+
+def diverse(pool: Vectors, k: int, start: int | None = None) -> list[int]:
+    """``k`` examples that lie far apart: each next one is the farthest from those chosen
+    (Gonzalez 1985, k-center). Begins with ``start``, or with the one nearest to the mean."""
+    _enough(k, len(pool))
+    if not k:
+        return []
+    if start is None:
+        start = int(np.argmax(pool @ pool.mean(0)))
+    chosen = [start]
+    closest = pool @ pool[start]
+    while len(chosen) < k:
+        closest[chosen] = np.inf
+        chosen.append(int(np.argmin(closest)))
+        closest = np.maximum(closest, pool @ pool[chosen[-1]])
+    return chosen
+
+
+def relevant_and_diverse(
+    query: Vectors, pool: Vectors, k: int, balance: float = 0.5, *, last: bool = True
+) -> list[int]:
+    """Maximal marginal relevance (Carbonell and Goldstein 1998): each next example has the largest
+    ``balance * similarity to the query - (1 - balance) * similarity to one chosen already``.
+
+    ``query [size]``; ``balance`` 1 is :func:`nearest`."""
+    _enough(k, len(pool))
+    alike = np.asarray(pool @ query, np.float64)
+    told = np.zeros(len(pool))
+    chosen: list[int] = []
+    while len(chosen) < k:
+        gain = balance * alike - (1 - balance) * told
+        gain[chosen] = -np.inf
+        best = int(np.argmax(gain))
+        chosen.append(best)
+        same = pool @ pool[best]
+        told = same if len(chosen) == 1 else np.maximum(told, same)
+    return chosen[::-1] if last else chosen

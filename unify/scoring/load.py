@@ -1,0 +1,62 @@
+"""An engine from a Hugging Face folder or hub id, whether or not it was trained here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from formats.errors import ConfigError
+from formats.layout import Coder, Kind, probe_layout
+
+from .engine import Engine
+
+_AUTO: dict[str, str] = {
+    "causal": "AutoModelForCausalLM",
+    "seq2seq": "AutoModelForSeq2SeqLM",
+    "encoder": "AutoModelForMaskedLM",
+}
+_UNBOUNDED = 4096  # the window of models that set no limit to their positions
+
+
+def load(
+    name: str,
+    *,
+    window: int | None = None,
+    dtype: str = "float32",
+    device: str = "cpu",
+    revision: str | None = None,
+    **engine: Any,
+) -> Engine:
+    """Weights and tokenizer from ``name``, without remote code. ``window`` (tokens) is the
+    configuration's own unless given; ``engine`` goes to :class:`Engine`."""
+    import torch
+    import transformers
+    from transformers import AutoConfig, AutoTokenizer
+
+    from ..backbones.factory import family, located
+
+    place = located(name)
+    try:
+        config = AutoConfig.from_pretrained(place, revision=revision)
+        tokenizer = AutoTokenizer.from_pretrained(place, revision=revision)
+        found = family(config)
+        auto = getattr(transformers, _AUTO[found])
+        model = auto.from_pretrained(place, revision=revision, dtype=getattr(torch, dtype))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"no language model could be loaded from {name!r}",
+            got=str(error).splitlines()[0],
+            expected="a Hugging Face folder or a hub id that this machine can reach",
+        ) from error
+    kind: Kind = "masked" if found == "encoder" else found  # type: ignore[assignment]
+    coder = Coder(tokenizer, probe_layout(tokenizer, kind, window or limit(config)))
+    return Engine(model.to(device), coder, **engine)
+
+
+def limit(config: Any) -> int:
+    """The longest input in tokens that the configuration promises."""
+    text = config.get_text_config()
+    most = getattr(text, "max_position_embeddings", None) or _UNBOUNDED
+    # RoBERTa-shaped models count positions from the padding's id + 1.
+    pad = getattr(text, "pad_token_id", None)
+    counted = text.model_type in ("roberta", "xlm-roberta", "camembert")
+    return int(most) - ((pad or 0) + 1 if counted else 0)
