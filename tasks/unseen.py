@@ -12,7 +12,7 @@ import numpy as np
 from formats.errors import LeakError
 from formats.examples import texts_of
 
-from . import catalogue
+from . import catalogue, published
 from .ngrams import Hashes, among, hashes
 from .suites import Suite
 from .task import Task
@@ -25,7 +25,7 @@ _BLOCK = 2000  # rows whose texts are in memory at a time
 class Leak:
     """One way in which training on ``seen`` touches the evaluation of ``unseen``.
 
-    ``kind`` is task, cluster, lineage, rows or ngrams. ``count`` counts unseen rows, ``rows`` is
+    ``kind`` is one of ``suites.LEAKS``. ``count`` counts unseen rows, ``rows`` is
     how many there are, ``example`` the id of the first one.
     """
 
@@ -57,11 +57,34 @@ class _Part:
             yield [e.id for e in block], hashes(map(texts_of, block), GRAM)
 
 
-def _declared(seen: Sequence[Task], unseen: Sequence[Task]) -> Iterator[Leak]:
+@dataclass(frozen=True)
+class _Facts:
+    """What a task is known by without its rows; of one identity are two names of one task."""
+
+    name: str
+    identity: str
+    cluster: str
+    lineage: frozenset[str]
+
+
+def _facts(names: Iterable[str], named: Sequence[str]) -> Iterator[_Facts]:
+    """Of tasks ``names``, of which those in ``named`` go by a published name."""
+    for name in names:
+        one = published.table()[name] if name in named else None
+        if one is not None and one.task is None:
+            yield _Facts(name, one.identity, one.cluster, one.lineage)
+        else:
+            own = catalogue.load(name if one is None or one.task is None else one.task)
+            identity = own.name if one is None else one.identity
+            yield _Facts(name, identity, own.cluster, own.lineage)
+
+
+def _declared(seen: Sequence[_Facts], unseen: Sequence[_Facts]) -> Iterator[Leak]:
     for held in unseen:
         for task in seen:
-            if task.name == held.name:
-                yield Leak("task", task.name, held.name, "the same task")
+            if task.identity == held.identity:
+                other = "" if task.name == held.name else " by another name"
+                yield Leak("task", task.name, held.name, f"the same task{other}")
                 continue
             if task.cluster == held.cluster:
                 yield Leak("cluster", task.name, held.name, f"cluster {held.cluster}")
@@ -151,12 +174,13 @@ def check(suite: Suite, texts: bool = True) -> list[Leak]:
     """All leaks of ``suite``: declared ones, then (with ``texts``) those found in the rows.
 
     Seen tasks are read on the split that they train on, unseen ones on their evaluation split,
-    within the suite's limits. Raises DataError.
+    within the suite's limits; published tasks without rows are checked by what is declared of
+    them. Raises DataError.
     """
-    seen = [catalogue.load(name) for name in suite.seen]
-    unseen = [catalogue.load(name) for name in suite.unseen]
-    leaks = list(_declared(seen, unseen))
-    if texts and seen and unseen:
+    named = suite.named()
+    seen = list(_facts(named["seen"], suite.seen_as))
+    leaks = list(_declared(seen, list(_facts(named["unseen"], suite.unseen_as))))
+    if texts and suite.seen and suite.unseen:
         leaks.extend(_overlaps(_trained(suite), _evaluated(suite, suite.unseen)))
     return leaks
 

@@ -64,5 +64,5 @@ def test_entities_as_published():
     assert found == {"LOC": 1668, "MISC": 702, "ORG": 1661, "PER": 1617}
 
 
-def test_the_real_suite_has_no_leak():
-    assert unseen.check(suites.load("real")) == []
+def test_the_suite_of_ten_has_no_leak():
+    assert unseen.check(suites.load("real_ten")) == []

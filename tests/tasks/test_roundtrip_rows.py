@@ -8,6 +8,7 @@ from formats import FORMATS, Entail, Extract, Generate
 from tasks import catalogue
 from tasks.check import unavailable
 from tasks.roundtrip import Tally, roundtrip
+from tasks.sources import Generated
 
 
 @pytest.fixture
@@ -78,10 +79,10 @@ def test_tallies_add_up(questions):
     not os.environ.get("UNIFY_DATA"), reason="UNIFY_DATA does not name the folder of datasets"
 )
 def test_rows_of_every_task_come_back():
-    """Two rows of each split; `tests/benchmarks/matrix.py` asks all of them."""
+    """Two rows of each split of the published data; `tests/benchmarks/matrix.py` asks all."""
     failed = {}
     for task in map(catalogue.load, catalogue.names()):
-        if unavailable(task):
+        if unavailable(task) or isinstance(task.source, Generated):
             continue
         for name, make in FORMATS.items():
             if task.supports(name):

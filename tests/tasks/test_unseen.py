@@ -112,7 +112,7 @@ def test_selectors(tasks, tmp_path):
 
 def test_packaged_suites():
     assert {"sample", "real"} <= set(suites.names())
-    real = suites.load("real")
+    real = suites.load("real_ten")
     assert len(real.seen) + len(real.unseen) == 10
     assert real.eval_split("rte") == "validation" and real.eval_split("trec") == "test"
     with pytest.raises(UnknownName, match="sample"):
