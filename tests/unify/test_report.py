@@ -59,6 +59,8 @@ def test_the_json_is_exactly_this():
     assert as_json(report) == {
         "unseen": {"topics": {**entry, "examples": [example]}},
         "macro": {"value": 0.634, "best_baseline": 0.471},
+        "held_out": {},
+        "macro_held_out": {"value": None, "best_baseline": None},
         "seen": ["news"],
         "skipped": {"essay": "no span"},
         "seconds": 12.5,

@@ -67,9 +67,14 @@ class Comparison:
     def of(cls, title: str, reports: Mapping[str, Report]) -> Comparison:
         """From one report per label. What no run has a result for (a seen task that a format
         cannot ask, say) stands in the runs' own reports."""
-        met = {result.task for r in reports.values() for result in r.unseen}
+        met = {result.task for r in reports.values() for result in (*r.unseen, *r.held_out)}
         runs = [
-            Run(label, r.unseen, {t: w for t, w in r.skipped.items() if t in met}, r.seconds)
+            Run(
+                label,
+                [*r.unseen, *r.held_out],
+                {t: w for t, w in r.skipped.items() if t in met},
+                r.seconds,
+            )
             for label, r in reports.items()
         ]
         return cls(title, runs)

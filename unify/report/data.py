@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .numbers import finite
+from .numbers import finite, plural
 
 if TYPE_CHECKING:  # evaluation brings torch; a report only reads its results
     from unify.evaluation import TaskResult
@@ -23,7 +23,7 @@ class Report:
     """One run, told in full.
 
     Attributes:
-        unseen: the results, in the order to show them.
+        unseen: the results on tasks never trained on, in the order to show them.
         skipped: unseen task -> why the run has no result for it.
         seconds: wall time of the whole run.
         losses: (step, training loss).
@@ -39,6 +39,7 @@ class Report:
             was made), ``notes`` (remarks). The facts of a feature store fit as they are.
         config: the resolved configuration as YAML.
         versions: package -> version.
+        held_out: results of seen tasks, on rows that training left out.
     """
 
     title: str
@@ -56,6 +57,7 @@ class Report:
     config: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     kind: Kind = "train"
+    held_out: Sequence[TaskResult] = ()
 
 
 def best_baseline(result: TaskResult) -> tuple[str, float] | None:
@@ -75,6 +77,19 @@ def mean(values: Sequence[float | None]) -> float | None:
     silently answer another question)."""
     known = [v for v in values if v is not None]
     return math.fsum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def by_setting(results: Sequence[TaskResult]) -> dict[str, list[TaskResult]]:
+    """Results of one task in several settings (0-shot, 16-shot) apart, in order."""
+    found: dict[str, list[TaskResult]] = {}
+    for r in results:
+        found.setdefault(r.setting, []).append(r)
+    return found
+
+
+def headline(results: Sequence[TaskResult]) -> list[TaskResult]:
+    """The results of the first setting: one per task."""
+    return next(iter(by_setting(results).values()), [])
 
 
 def macro(results: Sequence[TaskResult]) -> dict[str, float | None]:
@@ -108,17 +123,37 @@ def clean(value: Any) -> Any:
     return str(value)
 
 
+UNSEEN, HELD_OUT = "unseen task", "seen task on held-out rows"
+
+
+def kinds(report: Report) -> dict[str, Sequence[TaskResult]]:
+    """The results by what their tasks are to the run; kinds without any are left out. The first
+    one is what the headline is about."""
+    found = {UNSEEN: report.unseen, HELD_OUT: report.held_out}
+    return {name: results for name, results in found.items() if results}
+
+
+def counted(kind: str, number: int) -> str:
+    """``3 unseen tasks``, ``1 seen task on held-out rows``."""
+    noun, _, rest = kind.partition(" on ")
+    return plural(number, noun) + (f" on {rest}" if rest else "")
+
+
+def _entries(results: Sequence[TaskResult], examples: bool) -> dict[str, Any]:
+    more = ({"examples": r.examples} if examples else {} for r in results)
+    return {r.task: {**r.as_dict(), **m} for r, m in zip(results, more, strict=True)}
+
+
 def as_json(report: Report, examples: bool = True) -> dict[str, Any]:
     """The report as plain JSON values. ``examples`` keeps each task's worked examples."""
-    unseen = {}
-    for result in report.unseen:
-        unseen[result.task] = dict(result.as_dict())
-        if examples:
-            unseen[result.task]["examples"] = result.examples
+    settings = {s: macro(own) for s, own in by_setting(report.unseen).items() if s}
     whole: dict[str, Any] = clean(
         {
-            "unseen": unseen,
-            "macro": macro(report.unseen),
+            "unseen": _entries(report.unseen, examples),
+            "held_out": _entries(report.held_out, examples),
+            "macro": macro(headline(report.unseen)),
+            "macro_held_out": macro(headline(report.held_out)),
+            **({"settings": settings} if settings else {}),
             "seen": report.seen,
             "skipped": report.skipped,
             "seconds": report.seconds,

@@ -39,10 +39,14 @@ def read_json(path: Path) -> Report:
 
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        unseen = [_result(TaskResult, task, entry) for task, entry in found["unseen"].items()]
+        unseen, held_out = (
+            [_result(TaskResult, task, entry) for task, entry in found.get(kind, {}).items()]
+            for kind in ("unseen", "held_out")
+        )
         return Report(
             title=path.parent.name,
             unseen=unseen,
+            held_out=held_out,
             seen=found["seen"],
             skipped=found["skipped"],
             seconds=found["seconds"],

@@ -8,7 +8,16 @@ from typing import Any
 from .data import Report
 from .numbers import NONE, finite
 
-COLUMNS = ("skipped", "unlabelled", "unheld", "cut_rows", "cut_tokens")
+COLUMNS = (
+    "skipped",
+    "mended",
+    "unlabelled",
+    "unheld",
+    "lost_spans",
+    "moved_spans",
+    "cut_rows",
+    "cut_tokens",
+)
 
 
 def _amount(value: Any) -> float:
@@ -36,6 +45,17 @@ def _remarks(note: Mapping[str, Any]) -> list[str]:
     for key in ("derived", "notes"):
         value = note.get(key) or ()
         lines += [value] if isinstance(value, str) else [str(v) for v in value]
+    if note.get("candidates"):
+        found = note["candidates"]
+        lines.append(
+            f"candidates hold {found['recall']:.1%} of the gold spans, "
+            f"{found['per_row']:.0f} hypotheses per row"
+        )
+    if note.get("dropped_demonstrations"):
+        lines.append(f"{note['dropped_demonstrations']} demonstrations dropped: no room")
+    if note.get("seeds"):
+        values = (f"{seed}: {100 * value:.1f}" for seed, value in note["seeds"].items())
+        lines.append("per seed: " + ", ".join(values))
     return lines
 
 
@@ -55,7 +75,7 @@ def lines(report: Report) -> list[dict[str, Any]]:
     """All notes that say something. A result's own notes count where the report has none."""
     noted = {note.get("task") for note in report.data_notes}
     notes: list[Mapping[str, Any]] = list(report.data_notes)
-    for r in report.unseen:
+    for r in (*report.unseen, *report.held_out):
         if r.task not in noted and r.notes:
             known = {k: v for k, v in r.notes.items() if k != "skipped_rows"}
             notes.append(
@@ -66,6 +86,8 @@ def lines(report: Report) -> list[dict[str, Any]]:
                     **known,
                 }
             )
+        elif r.notes.get("candidates"):
+            notes.append({"task": r.task, "rows": r.rows, "candidates": r.notes["candidates"]})
     shown = [line(note) for note in notes]
     return [n for n in shown if n["why"] or any(n["counts"].values())]
 

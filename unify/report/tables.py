@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -14,7 +15,17 @@ from rich.table import Table
 from rich.text import Text
 
 from .comparison import Comparison
-from .data import Report, baseline_names, best_baseline, macro, margin
+from .data import (
+    UNSEEN,
+    Report,
+    baseline_names,
+    best_baseline,
+    by_setting,
+    counted,
+    kinds,
+    macro,
+    margin,
+)
 from .numbers import NONE, count, duration, finite, half_width, plural, points
 
 if TYPE_CHECKING:
@@ -42,16 +53,17 @@ def _gain(result: TaskResult) -> Text:
     return Text(points(margin(result), sign=True), style)
 
 
-def results_table(report: Report) -> Table:
-    """One line per unseen task, in points."""
-    names = baseline_names(report.unseen)
+def results_table(report: Report, kind: str = UNSEEN) -> Table:
+    """One line per result of ``kind``, in points."""
+    results = kinds(report).get(kind, ())
+    names = baseline_names(results)
     table = _table()
     table.add_column("task", overflow="fold", min_width=8, max_width=48)
     table.add_column("type", overflow="ellipsis", no_wrap=True, min_width=6)
     table.add_column("metric", overflow="fold", min_width=6)
     for header in ("value", "±95%", "rows", *names, "margin"):
         table.add_column(Text(header), justify="right", no_wrap=True)
-    for r in report.unseen:
+    for r in results:
         best = best_baseline(r)
         table.add_row(
             # Text, not str: a name with brackets is no markup.
@@ -70,19 +82,27 @@ def results_table(report: Report) -> Table:
     return table
 
 
-def macro_line(report: Report) -> str:
-    """The headline in one sentence."""
-    average = macro(report.unseen)
+def macro_line(report: Report, kind: str = UNSEEN) -> str:
+    """The average of the results of ``kind`` in one sentence, or one for each setting."""
+    results = kinds(report).get(kind, ())
+    settings = by_setting(results)
+    if len(settings) < 2:
+        return _average_line(results, kind)
+    return "\n".join(f"{name}: {_average_line(own, kind)}" for name, own in settings.items())
+
+
+def _average_line(results: Sequence[TaskResult], kind: str) -> str:
+    average = macro(results)
     value, best = average["value"], average["best_baseline"]
     if value is None:
-        return "Macro average: no unseen task has a value."
-    valued = sum(finite(r.value) is not None for r in report.unseen)
-    line = f"Macro average over {plural(valued, 'unseen task')}: {points(value)}"
+        return f"Macro average: no {kind} has a value."
+    valued = sum(finite(r.value) is not None for r in results)
+    line = f"Macro average over {counted(kind, valued)}: {points(value)}"
     if best is not None:
         line += (
             f" (best baseline per task {points(best)}, margin {points(value - best, sign=True)})"
         )
-    missing = len(report.unseen) - valued
+    missing = len(results) - valued
     return line + (f"; {plural(missing, 'task')} without a value left out" if missing else "")
 
 
@@ -107,9 +127,11 @@ def _leak_line(report: Report) -> Text | None:
 def report_view(report: Report) -> Group:
     """Everything that the terminal shows after a run."""
     parts: list[RenderableType] = [Text(report.title, "bold")]
-    if report.unseen:
-        parts.append(Padding(results_table(report), (1, 0)))
-    parts.append(Text(macro_line(report)))
+    for kind in kinds(report):
+        parts.append(Padding(results_table(report, kind), (1, 0)))
+        parts.append(Text(macro_line(report, kind)))
+    if not kinds(report):
+        parts.append(Text(macro_line(report)))
     if (leaks := _leak_line(report)) is not None:
         parts.append(leaks)
     if report.skipped:

@@ -11,8 +11,20 @@ from markupsafe import Markup
 from . import bars, notes
 from .comparison import Comparison
 from .curve import known, logarithmic, loss_chart
-from .data import Report, baseline_names, best_baseline, macro, margin
+from .data import (
+    UNSEEN,
+    Report,
+    baseline_names,
+    best_baseline,
+    by_setting,
+    counted,
+    headline,
+    kinds,
+    macro,
+    margin,
+)
 from .numbers import finite, half_width, plural, points
+from .panels import panels
 from .svg import Scale, add, markup
 
 if TYPE_CHECKING:
@@ -106,7 +118,8 @@ def _gain(result: TaskResult) -> str:
     return "" if gain is None else f"{points(gain, sign=True)} margin".replace("-", "\u2212")
 
 
-def _example(example: dict[str, Any], exact: bool) -> dict[str, Any]:
+def example_view(example: dict[str, Any], exact: bool) -> dict[str, Any]:
+    """A worked example as the page shows it; ``exact`` where any other answer is wrong."""
     from unify.answers import shown
 
     right = bool(example.get("right"))
@@ -126,7 +139,7 @@ def worked(results: Sequence[TaskResult], most: int) -> list[dict[str, Any]]:
     out = []
     for r in results:
         exact = r.type not in INEXACT
-        examples = [_example(e, exact) for e in r.examples[:most]]
+        examples = [example_view(e, exact) for e in r.examples[:most]]
         if examples:
             out.append(
                 {
@@ -163,29 +176,47 @@ def mixture(report: Report) -> list[dict[str, Any]]:
     ]
 
 
+def _table(kind: str, results: Sequence[TaskResult]) -> dict[str, Any]:
+    """One kind of results as a table with its averages."""
+    names, head = baseline_names(results), headline(results)
+    average = macro(head)
+    value, best = average["value"], average["best_baseline"]
+    return {
+        "kind": kind,
+        "names": names,
+        "formats": list(dict.fromkeys(r.format for r in results)),
+        "macro": average,
+        "gain": None if value is None or best is None else value - best,
+        "valued": sum(finite(r.value) is not None for r in head),
+        "rows": [_row(r, names) for r in results],
+    }
+
+
 def report_view(report: Report, examples: int) -> dict[str, Any]:
     """Everything that ``report.html`` names."""
-    results, names = report.unseen, baseline_names(report.unseen)
-    average, scale = macro(results), _scale(results)
+    tables = [_table(kind, results) for kind, results in kinds(report).items()]
+    kind, main = next(iter(kinds(report).items()), (UNSEEN, ()))
+    results = [*report.unseen, *report.held_out]
+    names, head = baseline_names(results), headline(main)
+    average, scale = macro(head), _scale(results)
     value, best = average["value"], average["best_baseline"]
     valued = [r for r in results if finite(r.value) is not None]
     left_out = notes.lines(report)
     return {
         "title": report.title,
+        "over": counted(kind, sum(finite(r.value) is not None for r in head)),
         "macro": average,
-        "names": names,
+        "tables": tables,
         "seen": list(report.seen),
-        "formats": list(dict.fromkeys(r.format for r in results)),
         "gain": None if value is None or best is None else value - best,
-        "valued": len(valued),
         "unvalued": len(results) - len(valued),
-        "verdict": verdict(results),
+        "settings": [(name, macro(own)) for name, own in by_setting(main).items()],
+        "verdict": verdict(main),
         "seconds": report.seconds,
         "skipped": dict(report.skipped),
         "leaks": [notes.leak_line(leak) for leak in report.leaks],
         "allowed_leaks": report.allowed_leaks,
         "contact": list(report.contact),
-        "rows": [_row(r, names) for r in results],
         "bars": [_lane(r.task, r.metric, r, scale, names, _gain(r)) for r in _by_margin(valued)],
         "scale": bars.axis(scale),
         "interval_sign": bars.interval_sign(),
@@ -199,6 +230,7 @@ def report_view(report: Report, examples: int) -> dict[str, Any]:
         - len(known(report.validation)),
         "mixture": mixture(report),
         "worked": worked(results, examples),
+        **panels(results, examples),
         "notes": left_out,
         "note_columns": notes.columns(left_out),
         "config": report.config,
