@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from formats.base import option_words
 from formats.examples import (
     Answer,
     Example,
@@ -11,7 +13,9 @@ from formats.examples import (
     QuestionAnswering,
     Span,
     TextGeneration,
+    TokenClassification,
 )
+from formats.instances import Entailment, Raw, Scores
 
 
 def plain(answer: Answer, example: Example) -> Any:
@@ -29,6 +33,20 @@ def plain(answer: Answer, example: Example) -> Any:
     return answer
 
 
+def answer_of(value: Any, example: Example) -> Answer:
+    """The answer that :func:`plain` made ``value`` of."""
+    if value is None:
+        return None
+    if isinstance(example, MultipleChoice):
+        return int(value["index"])
+    if isinstance(example, TokenClassification):
+        return frozenset(Span(v["start"], v["end"], v["type"]) for v in value)
+    if isinstance(value, list):
+        return frozenset(value)
+    answer: Answer = value
+    return answer
+
+
 def gold(example: Example) -> Any:
     """The example's gold as a JSON value."""
     if isinstance(example, QuestionAnswering):
@@ -36,6 +54,22 @@ def gold(example: Example) -> Any:
     if isinstance(example, TextGeneration):
         return list(example.gold or ())
     return plain(example.gold, example)  # type: ignore[arg-type]
+
+
+def option_scores(example: Example, raws: Sequence[Raw]) -> tuple[float, ...] | None:
+    """One score per option of a closed example, in the options' order, else None.
+
+    Entail: the log-odds of yes; generate: the log-likelihood; extract: the margin over "no
+    answer" of the option's best place. None where the model wrote an answer instead.
+    """
+    if isinstance(example, TokenClassification):
+        return None  # its options are types, and spans are what is scored
+    values: tuple[float, ...] = ()
+    if len(raws) == 1 and isinstance(raws[0], Scores):
+        values = raws[0].values
+    elif all(isinstance(r, Entailment) for r in raws):
+        values = tuple(r.yes for r in raws if isinstance(r, Entailment))
+    return values if values and len(values) == len(option_words(example)) else None
 
 
 def shown(value: Any) -> str:

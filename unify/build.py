@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
 
     from tasks.suites import Suite
+    from tasks.task import Task
 
     from .backbones import Backbone
     from .evaluation import Evaluation
+    from .few_shot import FewShot
+    from .learners import Multitask
 
 Config = Mapping[str, Any]
 
@@ -33,10 +36,42 @@ def _known(cls: Callable[..., Any], given: Mapping[str, Any], where: str) -> dic
     return {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
 
 
+SEEN_BOUNDS = "seen"
+
+
+def with_bounds(config: Config, seen: Sequence[Task], limit: int | None) -> dict[str, Any]:
+    """``config`` with what ``format.bounds: seen`` stands for: the lengths of answer spans in the
+    training rows (``limit`` per task at most) of the ``seen`` tasks; ``seen 0.99`` covers so many
+    of the spans. Raises ConfigError."""
+    settings = dict(config["format"])
+    if _to_learn(settings):
+        from tasks.span_statistics import span_bounds
+
+        share = settings["bounds"].removeprefix(SEEN_BOUNDS).strip() or "1"
+        try:
+            quantile = float(share)
+        except ValueError:
+            raise ConfigError(
+                "bounds that cannot be read",
+                got=settings["bounds"],
+                expected="seen, or seen 0.99",
+                field="format.bounds",
+            ) from None
+        settings["bounds"] = span_bounds(seen, quantile=quantile, limit=limit)
+    return {**config, "format": settings}
+
+
+def _to_learn(settings: Config) -> bool:
+    bounds = settings.get("bounds")
+    return isinstance(bounds, str) and bounds.startswith(SEEN_BOUNDS)
+
+
 def build_format(config: Config) -> Format:
     """``{name: entail, max_words: 4}`` -> ``Entail(max_words=4)``."""
     settings = dict(config)
     name = settings.pop("name")
+    if _to_learn(settings):
+        del settings["bounds"]  # which come with the seen rows
     if name not in formats.FORMATS:
         raise UnknownName("format", name, formats.FORMATS)
     cls = formats.FORMATS[name]
@@ -113,7 +148,7 @@ def suite_tokenizer(config: Config, suite: Suite) -> Any:
     return PreTrainedTokenizerFast.from_pretrained(folder)
 
 
-def build_learner(config: Config, backbone: Backbone) -> pl.LightningModule:
+def build_learner(config: Config, backbone: Backbone) -> Multitask:
     """A learner by name; a dotted path names one from elsewhere."""
     from .learners import LEARNERS, Optimization
 
@@ -123,26 +158,19 @@ def build_learner(config: Config, backbone: Backbone) -> pl.LightningModule:
     optimum = Optimization(**_known(Optimization, optimization, "learner.optimization"))
     if name not in LEARNERS:
         raise UnknownName("learner", name, LEARNERS)
-    return LEARNERS[name](backbone, optimum, **settings)
+    return LEARNERS[name](backbone, optimum, **settings)  # type: ignore[no-any-return]
 
 
 def build_suite(config: Config) -> Suite:
     """The ``suite`` section; its selectors (names, globs, clusters) become task names."""
-    from tasks.suites import Suite, select
+    from tasks import suites
 
     settings = dict(config)
-    known = ("name", "seen", "unseen", "limits", "evaluate")
-    for key in settings:
-        if key not in known:
-            raise UnknownName("key", key, known, field="suite")
-    evaluate = settings.get("evaluate") or ["test", "validation"]
-    return Suite(
-        name=settings.get("name") or "suite",
-        seen=select(settings.get("seen") or ()),
-        unseen=select(settings.get("unseen") or ()),
-        limits={str(k): int(v) for k, v in (settings.get("limits") or {}).items()},
-        evaluate=(evaluate,) if isinstance(evaluate, str) else tuple(evaluate),
-    )
+    name = settings.pop("name", None) or "suite"
+    try:
+        return suites.made(name, settings)
+    except UnknownName as error:
+        raise error.at(field="suite") from None
 
 
 def build_rates(
@@ -186,7 +214,23 @@ def build_evaluation(config: Config, seed: int, examples: int, folder: Path | No
         seed=seed,
         examples=examples,
         predictions=folder,
+        shared=config.get("shared", True),
     )
+
+
+def build_few_shot(config: Config, format: Format) -> FewShot | None:
+    """The k-shot part of the ``evaluation`` section; None where it asks for zero-shot alone."""
+    from .few_shot import FewShot
+
+    fields = [f.name for f in dataclasses.fields(FewShot)]
+    few = FewShot(**_known(FewShot, {k: config[k] for k in fields if k in config}, "evaluation"))
+    if few.plain:
+        return None
+    if format.name != "generate":
+        raise ConfigError(
+            "demonstrations in another format", got=format.name, fix="format=generate"
+        )
+    return few
 
 
 def build_loggers(config: Config, folder: Path) -> list[Any]:

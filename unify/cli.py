@@ -15,6 +15,7 @@ VERBS = {
     "tasks": "list the tasks; `unify tasks show <name>` describes one",
     "suites": "list the suites; `unify suites check <name>` looks for leaks",
     "table": "compare finished runs in one table",
+    "compare": "two finished runs row by row: wins, losses, significance, flips",
 }
 
 HELP = """unify: one model for many NLP tasks, in three formats

@@ -23,7 +23,11 @@ def keys_of(config: Mapping[str, Any], prefix: str = "") -> list[str]:
 
 
 # Sections whose keys are the business of a library or of the data: any key may be set there.
-OPEN = ("model.config", "model.head_options", "model.init", "suite.limits", "data.rates", "trainer")
+OPEN = (
+    "model.config", "model.head_options", "model.init", "suite.seen", "suite.unseen",
+    "suite.limits", "suite.evaluate", "suite.train", "suite.held_out", "suite.clean",
+    "suite.base", "suite.cluster", "data.rates", "trainer",
+)  # fmt: skip
 
 
 def opened(overrides: Sequence[str]) -> list[str]:

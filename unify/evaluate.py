@@ -1,4 +1,4 @@
-"""A saved run on a suite it was not trained for."""
+"""A saved run, or a model from elsewhere, on a suite it was not trained for."""
 
 from __future__ import annotations
 
@@ -8,25 +8,80 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from formats.base import Format
+from formats.errors import ConfigError
+from tasks.suites import Suite
+
 from . import build, runs
+from .backbones import Backbone
 from .quiet import quiet
 from .report import Report, write
-from .suite_data import data_notes, leak_dict, load_suite
-from .train import evaluate_suite
+from .suite_data import data_notes, leak_dict, load_suite, met_notes
+from .train import contacts, evaluate_suite, held_out_results
+
+WINDOW = 4096  # tokens that a pretrained model reads at most, where nothing else is said
+
+Asked = tuple[Backbone, Format, Suite, str]
+
+
+def in_full(config: Mapping[str, Any]) -> dict[str, Any]:
+    """``config`` with as large a window as its pretrained model has: the model's files name one
+    that is made for training."""
+    model = config.get("model")
+    if not model or model["source"] != "pretrained":
+        return dict(config)
+    return {**config, "model": {**model, "window": WINDOW}}
+
+
+def _of_run(config: Mapping[str, Any], suite: Suite) -> Asked:
+    """A saved run, and the suite with what the run was trained on as its seen tasks."""
+    if not config["run"]:
+        raise ConfigError(
+            "run is not set",
+            expected="run=…, or model=hf model.name=…",
+            fix="add it to the command",
+        )
+    if config.get("format"):
+        raise ConfigError(
+            "a run has its own format", got=config["format"]["name"], fix="leave format= out"
+        )
+    backbone, format, trained, origin = runs.load_run(config["run"])
+    earlier = build.build_suite(trained.get("suite", {}))
+    limits = {**earlier.limits, **suite.limits}
+    seen = runs.seen_tasks(origin)
+    suite = replace(suite, seen=seen, limits=limits, train=earlier.train, clean=(), seen_as=())
+    return backbone, format, suite, origin.name
+
+
+def _of_model(config: Mapping[str, Any], suite: Suite) -> Asked:
+    """The ``model`` section's model as it is, and the suite without seen tasks."""
+    if config["run"]:
+        raise ConfigError("both a run and a model", got=config["run"], fix="leave one of them out")
+    if suite.held_out:
+        raise ConfigError(
+            "held-out rows of tasks that a model from elsewhere was never trained on",
+            fix="suite.held_out=false",
+        )
+    format = build.build_format(config.get("format") or {"name": "generate"})
+    torch.manual_seed(config["seed"])  # weights that are built, and heads that are new
+    backbone = build.build_backbone(config["model"], format, suite)
+    name = config["model"]["name"] or config["model"]["architecture"]
+    return backbone, format, replace(suite, seen=(), clean=(), seen_as=()), Path(name).name
 
 
 def evaluate(config: Mapping[str, Any], folder: Path) -> Report:
-    """Zero-shot scores of ``config['run']`` on the suite's unseen tasks; writes ``folder``.
+    """Scores of ``config['run']`` or ``config['model']`` on the suite's unseen tasks; writes
+    ``folder``.
 
-    The leak check is against what the run was trained on, not against the suite's seen tasks.
+    The leak check is against what the run was trained on, not against the suite's seen tasks; of
+    a model from elsewhere nothing is known but ``model.trained_on``. Raises ConfigError.
     """
     begun = time.perf_counter()
     quiet()
-    backbone, format, trained, origin = runs.load_run(config["run"])
-    suite = build.build_suite(config["suite"])
-    earlier = build.build_suite(trained["suite"]).limits if "suite" in trained else {}
-    seen = runs.seen_tasks(origin)
-    suite = replace(suite, seen=seen, limits={**earlier, **suite.limits})
+    asked = build.build_suite(config["suite"])
+    backbone, format, suite, name = (_of_model if config.get("model") else _of_run)(config, asked)
     ready = load_suite(suite, format, allow_leaks=config["allow_leaks"])
     runs.write_config(folder, config)
     examples = config["report"]["examples"]
@@ -36,16 +91,30 @@ def evaluate(config: Mapping[str, Any], folder: Path) -> Report:
         examples,
         folder / "predictions" if examples else None,
     )
-    results, prepared = evaluate_suite(backbone, ready, format, settings, config["on_bad_row"])
+    few = build.build_few_shot(config["evaluation"], format)
+    how = (backbone, ready, format, settings, config["on_bad_row"], few)
+    results, prepared = evaluate_suite(*how)
+    held_out, tested = held_out_results(*how)
     report = Report(
-        title=f"{origin.name} on {suite.name}, as {format.name}",
+        title=f"{name} on {suite.name}, as {format.name}",
         unseen=results,
+        held_out=held_out,
         seen=[t.name for t in ready.seen],
         skipped=dict(ready.skipped),
         seconds=time.perf_counter() - begun,
         leaks=[leak_dict(leak) for leak in ready.leaks],
         allowed_leaks=bool(config["allow_leaks"]),
-        data_notes=data_notes({"test": prepared}, ready.unseen),
+        contact=contacts(
+            (config.get("model") or {}).get("trained_on", ()),
+            [*ready.unseen, *(ready.seen if suite.held_out else ())],
+        ),
+        data_notes=[
+            *data_notes(
+                {"test": [*prepared, *tested]},
+                [*ready.unseen, *(ready.seen if suite.held_out else ())],
+            ),
+            *met_notes(ready),
+        ],
         config=(folder / runs.CONFIG).read_text(encoding="utf-8"),
         versions=runs.versions(),
         kind="evaluate",

@@ -6,41 +6,59 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from itertools import islice
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from formats import Entail
 from formats.errors import UnifyError
-from formats.examples import Answer, Example, matches
+from formats.examples import Example
 from formats.features import yes_odds
 from formats.instances import Entailment, Raw, Scores, Spans
-from formats.store import FeatureStore
+from formats.store import FeatureStore, Rows, StoredRow
 from tasks import baselines, metrics
+from tasks.metrics import Record
+from tasks.span_statistics import candidate_recall
 from tasks.task import Task
 
-from .answers import gold, plain
+from .answers import option_scores
 from .backbones import Backbone
 from .data.batching import token_batches
-from .data.prepare import Preparation, row_number
+from .data.prepare import NOTED, Preparation, row_number
+from .data.shots import together
+from .diagnosis import Diagnosis
+from .kept import Kept, code, digest, restored, weights, written
 
 BLOCK = 2048  # feature rows that are sorted by length and predicted together
+BATCHES = 8  # of full batches at most
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """How to evaluate. ``tokens`` bounds a batch (padded tokens); ``examples`` is how many worked
-    examples a report keeps per task; ``resamples`` the bootstrap's."""
+    examples a report keeps per task; ``resamples`` the bootstrap's.
+
+    With ``predictions`` rows are kept in that folder as they come, and a killed evaluation
+    continues behind them. They count as the same evaluation's under the same ``weights``
+    (:func:`unify.kept.weights`; empty: taken anew per task) and ``about``, which tells what else
+    shapes a row (demonstrations).
+
+    ``shared``: a language model's options are scored as a token tree, in which what rows begin
+    with (demonstrations) is computed once; where the model does not allow that, as before."""
 
     tokens: int = 16_384
     examples: int = 10
     resamples: int = 1000
     seed: int = 0
     predictions: Path | None = None
+    weights: str = ""
+    about: str = ""
+    shared: bool = True
 
 
 @dataclass
@@ -59,6 +77,7 @@ class TaskResult:
     seconds: float
     notes: dict[str, Any] = field(default_factory=dict)
     examples: list[dict[str, Any]] = field(default_factory=list)
+    setting: str = ""  # what tells this result from others of the same task: 16-shot, ...
 
     def as_dict(self) -> dict[str, Any]:
         """The entry of ``report.json``."""
@@ -95,7 +114,7 @@ def merge(parts: Sequence[Raw]) -> Raw:
 
 def predict_rows(
     backbone: Backbone,
-    store: FeatureStore,
+    store: Rows,
     numbers: Iterable[int],
     tokens: int,
     advance: Callable[[int], None] = lambda n: None,
@@ -107,7 +126,16 @@ def predict_rows(
     with torch.inference_mode():
         lengths = store.column("length")
         longest_first = sorted(numbers, key=lambda i: (-int(lengths[i]), i))
-        for rows in token_batches((store[i] for i in longest_first), tokens):
+        whole: list[StoredRow] = []
+
+        def apart() -> Iterator[StoredRow]:
+            for row in (store[i] for i in longest_first):
+                if backbone.at_once(row):
+                    whole.append(row)
+                else:
+                    yield row
+
+        for rows in chain(token_batches(apart(), tokens), (w for w in [whole] if w)):
             for partial in backbone.predict(rows):
                 parts[partial.row][partial.instance].append(partial.raw)
             advance(len(rows))
@@ -115,22 +143,33 @@ def predict_rows(
     return {row: [merge(found[i]) for i in sorted(found)] for row, found in parts.items()}
 
 
+def block_end(lengths: np.ndarray, at: int, tokens: int) -> int:
+    """Where the block that begins at feature row ``at`` ends: before ``BLOCK`` rows, or ``BATCHES``
+    batches' tokens. A killed evaluation loses one block at most."""
+    sums = np.cumsum(lengths[at : at + BLOCK], dtype=np.int64)
+    return at + max(1, int(np.searchsorted(sums, BATCHES * tokens, side="right")))
+
+
 def decoded(
     backbone: Backbone,
     task: Task,
     preparation: Preparation,
-    store: FeatureStore,
+    store: Rows,
     tokens: int,
     advance: Callable[[int], None] = lambda n: None,
-) -> Iterator[tuple[Example, Answer]]:
-    """Every example of the prepared split with the model's answer, in row order."""
+    after: int = -1,
+) -> Iterator[Record]:
+    """Every example of the prepared split with the model's answer and scores, in row order, those
+    up to row number ``after`` left out."""
     p = preparation
+    groups = task.groups(p.split)
     rows = store.column("row")
     examples = task.examples(p.split, limit=p.limit, on_bad_row=p.on_bad_row)
     waiting: dict[int, Example] = {}
-    at = 0
+    lengths = store.column("length")
+    at = int(np.searchsorted(rows, after, side="right"))
     while at < len(rows):
-        stop = min(at + BLOCK, len(rows))
+        stop = block_end(lengths, at, tokens)
         while stop < len(rows) and rows[stop] == rows[stop - 1]:
             stop += 1  # the windows of one row stay together
         raws = predict_rows(backbone, store, range(at, stop), tokens, advance)
@@ -140,11 +179,12 @@ def decoded(
                 waiting[row_number(example)] = example
             example = waiting.pop(row)
             waiting.clear()  # rows that the features skipped
-            found = raws[row]
+            found = together(raws[row]) if getattr(store, "apart", False) else raws[row]
             if backbone.layout.kind != "encoder" and p.format.name == "entail":
                 found = [Entailment(yes_odds(r)) for r in found]
             answer = p.format.decode(example, task.prompt, found, template=p.template(row))
-            yield example, answer
+            group = None if groups is None else groups[row]
+            yield Record(example, answer, option_scores(example, found), group)
         at = stop
 
 
@@ -152,62 +192,74 @@ def evaluate_task(
     backbone: Backbone,
     task: Task,
     preparation: Preparation,
-    store: FeatureStore,
+    store: Rows,
     settings: Evaluation,
     advance: Callable[[int], None] = lambda n: None,
 ) -> TaskResult:
     """Scores one task. Predictions are written to ``settings.predictions`` as they come."""
     begun = time.perf_counter()
-    metric = metrics.metric(task.metric)
-    examples: list[Example] = []
-    answers: list[Answer] = []
+    backbone.sharing = settings.shared
+    metric, *also = (
+        metrics.metric(name, task.positive) for name in (task.metric, *task.also)
+    )
+    scored = any(m.uses_scores for m in (metric, *also))
+    records: list[Record] = []
     shown: list[dict[str, Any]] = []
-    out: AbstractContextManager[Any] = nullcontext()
+    kept = None
     if settings.predictions is not None:
-        settings.predictions.mkdir(parents=True, exist_ok=True)
-        name = task.name.replace("/", "_")
-        out = (settings.predictions / f"{name}.jsonl").open("w", encoding="utf-8")
-    with out as sink:
-        stream = decoded(backbone, task, preparation, store, settings.tokens, advance)
-        for example, answer in stream:
-            if example.gold is None:
-                continue
-            examples.append(example)
-            answers.append(answer)
-            record = {
-                "id": example.id,
-                "answer": plain(answer, example),
-                "gold": gold(example),
-                "right": matches(example, answer),
-            }
-            if sink is not None:
-                sink.write(json.dumps(record, ensure_ascii=False) + "\n")
-            if len(shown) < settings.examples:
-                shown.append({**record, "prompt": prompt_text(example, task, preparation)})
-    if not examples:
+        kept = kept_rows(backbone, task, preparation, settings)
+    if kept is not None and (finished := kept.result()) is not None:
+        advance(len(store))
+        return TaskResult(**finished)
+    seen = Diagnosis(settings.examples)
+    earlier = 0
+    stream = recorded(kept, backbone, task, preparation, store, settings, advance)
+    for record, row, new in stream:
+        earlier += not new
+        # Scores are one number per option and row: kept only for a metric that reads them.
+        records.append(record if scored else replace(record, scores=None))
+        seen.add(record)
+        if len(shown) < settings.examples:
+            shown.append({**row, "prompt": prompt_text(record.example, task, preparation)})
+    if not records:
         raise UnifyError(
             "no labelled row to evaluate on",
             task=task.name,
             split=preparation.split,
             fix="name a split with labels",
         )
-    stats = metric.rows(examples, answers)
+    stats = metric.rows(records)
     value = metric.reduce(stats)
     low, high = metrics.bootstrap(metric, stats, n=settings.resamples, seed=settings.seed)
-    trivial = {
-        name: metric.value(examples, answer(examples, settings.seed))
-        for name, answer in baselines.BASELINES.items()
-    }
-    notes: dict[str, Any] = {}
+    examples = [r.example for r in records]
+    trivial = {}
+    for name, baseline in baselines.BASELINES.items():
+        given = baseline(examples, settings.seed)
+        pairs = zip(records, given, strict=True)
+        trivial[name] = metric.reduce(
+            metric.rows([replace(r, answer=a, scores=None) for r, a in pairs])
+        )
+    notes: dict[str, Any] = seen.notes(lambda e: prompt_text(e, task, preparation))
+    if earlier:
+        notes["kept_rows"] = earlier
+    if also:
+        notes["also"] = {m.name: m.reduce(m.rows(records)) for m in also}
+    signatures = {m.name: m.signature(records) for m in (metric, *also)}
+    if any(signatures.values()):
+        notes["signatures"] = {name: s for name, s in signatures.items() if s}
+    if isinstance(preparation.format, Entail):
+        found = candidate_recall(examples, preparation.format)
+        if found.rows:
+            notes["candidates"] = {"recall": found.recall, "per_row": found.per_row}
     facts = store.facts
-    for key in ("unheld", "cut_rows", "cut_tokens"):
+    for key in (*(k for k in NOTED if k != "skipped"), "dropped_demonstrations"):
         if facts.get(key):
             notes[key] = facts[key]
     if facts.get("skipped"):
         notes["skipped_rows"] = facts["skipped"]
     if task.notes:
         notes["notes"] = list(task.notes)
-    return TaskResult(
+    result = TaskResult(
         task.name,
         task.type.__name__,
         preparation.format.name,
@@ -215,12 +267,67 @@ def evaluate_task(
         value,
         low,
         high,
-        len(examples),
+        len(records),
         trivial,
         time.perf_counter() - begun,
         notes,
         shown,
     )
+    if kept is not None:
+        kept.finish(asdict(result))
+    return result
+
+
+def kept_rows(
+    backbone: Backbone, task: Task, preparation: Preparation, settings: Evaluation
+) -> Kept:
+    """Where the task's rows are kept, and what identifies them."""
+    assert settings.predictions is not None
+    own = settings.weights or weights(backbone)
+    return Kept(
+        settings.predictions / f"{task.name.replace('/', '_')}.jsonl",
+        digest(own, preparation.fingerprint(task), settings.about, code()),
+        digest(
+            task.metric, task.also, task.positive, task.notes,
+            settings.resamples, settings.seed, settings.examples,
+        ),
+    )
+
+
+def recorded(
+    kept: Kept | None,
+    backbone: Backbone,
+    task: Task,
+    preparation: Preparation,
+    store: Rows,
+    settings: Evaluation,
+    advance: Callable[[int], None],
+) -> Iterator[tuple[Record, dict[str, Any], bool]]:
+    """Every labelled row: its record, what is written of it, and whether it was computed now.
+
+    Rows that an earlier start wrote are read and not computed again. Scores are as written, so
+    that a continued evaluation measures the same numbers.
+    """
+    p, after = preparation, -1
+    earlier = kept.begin() if kept is not None else []
+    examples = task.examples(p.split, limit=p.limit, on_bad_row=p.on_bad_row)
+    for row, record in zip(earlier, restored(examples, earlier), strict=True):
+        after = row_number(record.example)
+        yield record, row, False
+    done = int(np.searchsorted(store.column("row"), after, side="right"))
+    if done and not isinstance(store, FeatureStore):
+        for i in range(done):  # such a store counts in its facts what it lays out
+            store[i]
+    advance(done)
+    with nullcontext() if kept is None else kept.append() as sink:
+        for record in decoded(backbone, task, p, store, settings.tokens, advance, after):
+            if record.example.gold is None:
+                continue
+            row = written(record)
+            if sink is not None:
+                sink.write(json.dumps(row, ensure_ascii=False) + "\n")
+            scores = tuple(row["scores"]) if "scores" in row else None
+            yield replace(record, scores=scores), row, True
 
 
 def prompt_text(example: Example, task: Task, preparation: Preparation) -> str:

@@ -8,14 +8,18 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from formats.base import Format
+from formats.errors import ConfigError
 from formats.examples import TextGeneration, texts_of
 from formats.layout import Coder
 from tasks import catalogue
+from tasks.cleaning import cleaned
+from tasks.subsets import shortfalls
 from tasks.suites import Suite
 from tasks.task import Task
-from tasks.unseen import Leak, check, refuse
+from tasks.unseen import Leak, check, met, refuse
 
 from .data import Preparation, TaskFeatures, prepare
+from .data.prepare import NOTED
 from .progress import progress
 
 
@@ -46,19 +50,46 @@ def suite_texts(suite: Suite, most: int) -> Iterator[str]:
             if space is not None:
                 yield from space.words
         limit = min(share, suite.limit("train") or share)
-        for example in task.examples("train", limit=limit, on_bad_row="skip"):
+        split = suite.train_split(task.name)
+        for example in task.examples(split, limit=limit, on_bad_row="skip"):
             yield from texts_of(example)
             if isinstance(example, TextGeneration):
                 yield from example.gold or ()
 
 
+def _usable(suite: Suite) -> tuple[Suite, dict[str, str]]:
+    """What a run can use of ``suite``, cleaned where it asks for that; why the rest is left out."""
+    reasons: dict[str, str] = {}
+    if suite.clean:
+        result = cleaned(suite)
+        for name, leaks in result.removed.items():
+            kinds = ", ".join(dict.fromkeys(leak.kind for leak in leaks))
+            others = len({leak.unseen for leak in leaks}) - 1
+            more = f" and {others} more" if others else ""
+            reasons[name] = f"taken out of the seen tasks: {kinds} of {leaks[0].unseen}{more}"
+        if suite.seen and not result.suite.seen:
+            raise ConfigError(
+                "a suite without seen tasks once it is clean",
+                got=suite.name,
+                fix="fewer kinds of leaks: suite.clean=[task,lineage,rows]",
+            )
+        suite = result.suite
+    for side, names in suite.absent().items():
+        if names:
+            reasons[f"{len(names)} {side} tasks of {suite.name}"] = (
+                f"no rows here: {', '.join(names)}"
+            )
+    return suite.here(), reasons
+
+
 def load_suite(
     suite: Suite, format: Format, *, allow_leaks: bool = False, before: Sequence[str] = ()
 ) -> Ready:
-    """Loads the tasks, refuses leaks (LeakError) unless they are allowed, and drops unsupported
-    types with the reason. ``before`` names tasks that the model was trained on earlier: they count
-    as seen in the leak check."""
-    ready = Ready(suite, [], [])
+    """Loads the tasks, cleans the suite if it asks for that, refuses leaks (LeakError) unless they
+    are allowed, and drops unsupported types with the reason. ``before`` names tasks that the model
+    was trained on earlier: they count as seen in the leak check."""
+    suite, left_out = _usable(suite)
+    ready = Ready(suite, [], [], left_out)
     for names, into in ((suite.seen, ready.seen), (suite.unseen, ready.unseen)):
         for name in names:
             task = catalogue.load(name)
@@ -77,14 +108,21 @@ def load_suite(
 
 
 def features(
-    tasks: Sequence[Task], format: Format, coder: Coder, split: str, title: str, **settings: Any
+    tasks: Sequence[Task],
+    format: Format,
+    coder: Coder,
+    split: str | Mapping[str, str],
+    title: str,
+    **settings: Any,
 ) -> list[TaskFeatures]:
-    """Prepared rows of each task's ``split``; tasks without that split are left out."""
-    preparation = Preparation(format, coder, split, **settings)
+    """Prepared rows of each task's ``split`` (one for all, or task -> split); tasks without that
+    split are left out."""
     out = []
     with progress(title, len(tasks), "tasks") as advance:
         for task in tasks:
-            if split in task.splits():
+            own = split if isinstance(split, str) else split.get(task.name)
+            if own in task.splits():
+                preparation = Preparation(format, coder, own, **settings)
                 out.append(TaskFeatures(task.name, prepare(task, preparation)))
             advance(1, task.name)
     return out
@@ -100,15 +138,31 @@ def data_notes(
             facts = item.store.facts
             kept = {
                 k: facts[k]
-                for k in ("skipped", "unheld", "unlabelled", "cut_rows", "cut_tokens")
+                for k in NOTED
                 if facts.get(k)
             }
             if kept:
                 notes.append(
                     {"task": item.name, "split": facts["split"], "rows": facts["rows"], **kept}
                 )
-    notes += [{"task": t.name, "notes": list(t.notes)} for t in tasks if t.notes]
+    said = [(t.name, [*t.notes, *shortfalls(t)]) for t in tasks]
+    notes += [{"task": name, "notes": lines} for name, lines in said if lines]
     return notes
+
+
+def met_notes(ready: Ready) -> list[dict[str, Any]]:
+    """For the report: which held-out rows training has met after all, in these or other tasks."""
+    if not ready.suite.held_out:
+        return []
+    return [
+        {
+            "task": leak.unseen,
+            "rows": leak.rows,
+            "notes": f"{leak.count} of {leak.rows} held-out rows: {leak.what} as in the rows that "
+            f"{leak.seen} trains on, first {leak.example}",
+        }
+        for leak in met(ready.suite, [t.name for t in ready.seen])
+    ]
 
 
 def leak_dict(leak: Leak) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""A training run: suite -> features -> learner -> evaluation on unseen tasks -> report."""
+"""A training run: suite -> features -> learner -> evaluation -> report."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from tasks.task import Task
 from . import backbones, build, runs
 from .backbones import Backbone
 from .callbacks import Curve, Randomness
-from .data import MixtureData, Preparation, TaskFeatures
+from .data import Preparation, TaskFeatures
 from .evaluation import Evaluation, TaskResult, evaluate_task
+from .few_shot import FewShot, evaluate_shots
+from .kept import weights
 from .progress import progress
 from .quiet import quiet
 from .report import Report, write
-from .suite_data import Ready, data_notes, features, leak_dict, load_suite
+from .suite_data import Ready, data_notes, features, leak_dict, load_suite, met_notes
 
 
 def limits(suite: Suite, data: Mapping[str, Any]) -> dict[str, int | None]:
@@ -45,15 +48,39 @@ def answerable(
 
 
 def evaluate_suite(
-    backbone: Backbone, ready: Ready, format: Format, settings: Evaluation, on_bad_row: str
+    backbone: Backbone,
+    ready: Ready,
+    format: Format,
+    settings: Evaluation,
+    on_bad_row: str,
+    few: FewShot | None = None,
+    held_out: bool = False,
 ) -> tuple[list[TaskResult], list[TaskFeatures]]:
-    """Every unseen task that format and backbone support, zero-shot."""
+    """Every unseen task that format and backbone support: zero-shot, or as ``few`` says.
+
+    With ``held_out`` the seen ones instead, on rows that training leaves out.
+    """
     suite = ready.suite
-    tasks = answerable(backbone, format, ready.unseen, ready.skipped)
+    asked = ready.seen if held_out else ready.unseen
+    tasks = answerable(backbone, format, asked, ready.skipped)
     results: list[TaskResult] = []
     prepared: list[TaskFeatures] = []
+    if settings.predictions is not None:
+        settings = replace(settings, weights=weights(backbone))
     for task in tasks:
         split = suite.eval_split(task.name)
+        if few is not None:
+            results += evaluate_shots(
+                backbone,
+                task,
+                format,
+                split,
+                few,
+                settings,
+                limits=suite.limit,
+                on_bad_row=on_bad_row,
+            )
+            continue
         common: dict[str, Any] = {"limit": suite.limit(split), "on_bad_row": on_bad_row}
         found = features([task], format, backbone.coder, split, f"preparing {task.name}", **common)
         prepared += found
@@ -61,7 +88,22 @@ def evaluate_suite(
         preparation = Preparation(format, backbone.coder, split, **common)
         with progress(f"evaluating {task.name}", len(store)) as advance:
             results.append(evaluate_task(backbone, task, preparation, store, settings, advance))
-    return results, prepared
+    met = list(dict.fromkeys(r.setting for r in results))
+    return sorted(results, key=lambda r: met.index(r.setting)), prepared
+
+
+def held_out_results(
+    backbone: Backbone,
+    ready: Ready,
+    format: Format,
+    settings: Evaluation,
+    on_bad_row: str,
+    few: FewShot | None = None,
+) -> tuple[list[TaskResult], list[TaskFeatures]]:
+    """The seen tasks on rows held out from training, where the suite asks for them."""
+    if not ready.suite.held_out:
+        return [], []
+    return evaluate_suite(backbone, ready, format, settings, on_bad_row, few, held_out=True)
 
 
 def train(config: Mapping[str, Any], folder: Path) -> Report:
@@ -99,6 +141,9 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
     )
     before = runs.seen_tasks(runs.find(config["init"])) if config["init"] else ()
     ready = load_suite(suite, format, allow_leaks=config["allow_leaks"], before=before)
+    config = build.with_bounds(config, ready.seen, suite.limit("train"))
+    format = build.build_format(config["format"])
+    runs.write_config(folder, config)
     backbone = start(config, ready, format)
     ready.seen = answerable(backbone, format, ready.seen, ready.skipped)
 
@@ -108,20 +153,23 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         "templates": data["templates"],
     }
     rows = limits(suite, data)
+    splits = {t.name: suite.train_split(t.name) for t in ready.seen}
+    learner = build.build_learner(config["learner"], backbone)
+    asked = [learner.asked(task) for task in ready.seen]
     seen = features(
-        ready.seen,
+        asked,
         format,
         backbone.coder,
-        "train",
+        splits,
         "preparing rows",
         limit=rows["train"],
         **common,
     )
     held = features(
-        ready.seen,
+        asked,
         format,
         backbone.coder,
-        "validation",
+        {name: "validation" for name, split in splits.items() if split != "validation"},
         "preparing validation rows",
         limit=rows["validation"],
         **common,
@@ -129,11 +177,11 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
     sizes = {t.name: len(t.store) for t in seen}
     kinds = {t.name: t.kind for t in ready.seen}
     rates = build.build_rates(data, sizes, kinds)
-    module = MixtureData(
+    module = learner.data(
+        asked,
         seen,
         rates,
-        backbone.layout,
-        format.name,
+        format,
         validation=held,
         batch_size=data["batch_size"],
         parts=data["accumulate"],
@@ -141,7 +189,6 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         seed=config["seed"],
         stage=build.build_stage(data, rates, kinds, config["trainer"]),
     )
-    learner = build.build_learner(config["learner"], backbone)
     last = folder / "checkpoints" / "last.ckpt"
     trainer.fit(
         learner,
@@ -157,10 +204,17 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         config["report"]["examples"],
         folder / "predictions" if config["report"]["examples"] else None,
     )
-    results, prepared = evaluate_suite(backbone, ready, format, settings, config["on_bad_row"])
+    few = build.build_few_shot(config["evaluation"], format)
+    results, prepared = evaluate_suite(
+        backbone, ready, format, settings, config["on_bad_row"], few
+    )
+    held_out, tested = held_out_results(
+        backbone, ready, format, settings, config["on_bad_row"], few
+    )
     report = Report(
         title=f"{suite.name} as {format.name}",
         unseen=results,
+        held_out=held_out,
         seen=[t.name for t in ready.seen],
         skipped=dict(ready.skipped),
         seconds=time.perf_counter() - begun,
@@ -169,10 +223,18 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         mixture=mixture_table(seen, rates),
         leaks=[leak_dict(leak) for leak in ready.leaks],
         allowed_leaks=bool(config["allow_leaks"]),
-        contact=contacts(config["model"]["trained_on"], ready.unseen),
-        data_notes=data_notes(
-            {"train": seen, "validation": held, "test": prepared}, [*ready.seen, *ready.unseen]
+        contact=contacts(
+            config["model"]["trained_on"],
+            [*ready.unseen, *(ready.seen if suite.held_out else ())],
         ),
+        data_notes=[
+            *learner.notes(),
+            *data_notes(
+                {"train": seen, "validation": held, "test": [*prepared, *tested]},
+                [*ready.seen, *ready.unseen],
+            ),
+            *met_notes(ready),
+        ],
         config=(folder / runs.CONFIG).read_text(encoding="utf-8"),
         versions=runs.versions(),
         kind="train",
@@ -207,13 +269,13 @@ def start(config: Mapping[str, Any], ready: Ready, format: Format) -> Backbone:
     return build.build_backbone(config["model"], format, ready.suite)
 
 
-def contacts(trained_on: Sequence[str], unseen: Sequence[Task]) -> list[str]:
-    """Unseen tasks whose source rows the backbone is known to have met before this run."""
-    met = set(trained_on)
+def contacts(trained_on: Sequence[str], evaluated: Sequence[Task]) -> list[str]:
+    """Evaluated tasks whose source rows the backbone is known to have met before this run."""
+    known = set(trained_on)
     return [
-        f"{task.name}: the backbone was trained on {', '.join(sorted(task.lineage & met))}"
-        for task in unseen
-        if task.lineage & met
+        f"{task.name}: the backbone was trained on {', '.join(sorted(task.lineage & known))}"
+        for task in evaluated
+        if task.lineage & known
     ]
 
 

@@ -27,11 +27,11 @@ from formats.examples import (
     TypeSpace,
 )
 from formats.features import Group, featurize, yes_odds
-from formats.instances import Entailment, Raw, Scores
+from formats.instances import Entailment, Raw
 from formats.prompts import Prompt, default_prompt
 from formats.store import StoredRow, in_memory
 
-from .answers import plain
+from .answers import option_scores, plain
 from .backbones import Backbone
 from .data.batching import token_batches
 
@@ -52,16 +52,8 @@ def shares(example: Example, raws: Sequence[Raw]) -> dict[str, float] | None:
 
     For several-answer examples each option's own probability.
     """
-    if isinstance(example, (TokenClassification, QuestionAnswering, TextGeneration)):
-        return None
-    words = option_words(example)
-    if all(isinstance(r, Entailment) for r in raws):
-        values = [r.yes for r in raws if isinstance(r, Entailment)]
-    elif isinstance(raws[0], Scores):
-        values = list(raws[0].values)
-    else:
-        return None
-    if len(values) != len(words):
+    values, words = option_scores(example, raws), option_words(example)
+    if values is None:
         return None
     if isinstance(example, MultiLabelClassification):
         return {

@@ -153,6 +153,44 @@ def test_an_interrupted_run_goes_on(here: Path) -> None:
     assert report(cut)["losses"] == report(whole)["losses"]
 
 
+def test_a_killed_evaluation_goes_on_under_its_name(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from unify import evaluation
+
+    go = ["evaluate", "run=entail", "suite.unseen=[sample_sea_state,sample_court_count]",
+          "suite.limits.test=24", "evaluation.resamples=20", "evaluation.tokens=256"]
+    assert main([*go, "name=unbroken"]) == 0
+    predict, asked = evaluation.predict_rows, []
+
+    def killed(backbone: Any, store: Any, numbers: Any, *rest: Any) -> Any:
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        asked.append(list(numbers))
+        return predict(backbone, store, numbers, *rest)
+
+    monkeypatch.setattr(evaluation, "BLOCK", 10)
+    monkeypatch.setattr(evaluation, "predict_rows", killed)
+    assert main([*go, "name=broken"]) == 130
+    kept = sum(len(p.read_text().splitlines())
+               for p in (here / "runs" / "broken" / "predictions").glob("*.jsonl"))
+    assert 0 < kept < 48 and not (here / "runs" / "broken" / "report.json").exists()
+    asked.clear()
+    asked.extend([[]] * 4)  # past the kill
+    assert main([*go, "name=broken"]) == 0
+    again = asked[4:]
+    assert again and sum(map(len, again)) < 48
+    assert scores(here / "runs" / "broken") == pytest.approx(
+        scores(here / "runs" / "unbroken"), abs=1e-4
+    )
+    asked.clear()
+    asked.extend([[]] * 4)
+    assert main([*go, "name=broken"]) == 0 and len(asked) == 4  # finished: nothing at all
+    capsys.readouterr()
+    assert main(["compare", "runs/broken", "runs/unbroken", "resamples=20"]) == 0
+    assert "a is above b on 0 tasks, below on 0, equal on 2" in capsys.readouterr().out
+
+
 def test_runs_stand_in_one_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["table", "runs/generate", "runs/extract", "runs/entail"]) == 0
     out = capsys.readouterr().out

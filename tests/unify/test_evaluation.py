@@ -11,6 +11,7 @@ import pytest
 from unify_helpers import mood_rows, mood_task, tiny
 
 from formats import FORMATS, Entail, Extract, Generate
+from formats.base import option_words
 from formats.errors import UnifyError
 from formats.examples import Span
 from formats.instances import ScoredSpan, Scores, Spans
@@ -71,8 +72,8 @@ def test_answers_do_not_depend_on_the_token_budget(
 ) -> None:
     setting = set_up(format, architecture, name)
     found = [list(decoded(*setting, tokens)) for tokens in (1, 500, 100_000)]
-    assert [e.id for e, _ in found[0]] == [f"{name}/test/{i}" for i in range(8)]
-    answers = [[a for _, a in f] for f in found]
+    assert [r.example.id for r in found[0]] == [f"{name}/test/{i}" for i in range(8)]
+    answers = [[r.answer for r in f] for f in found]
     assert answers[0] == answers[1] == answers[2]
 
 
@@ -98,6 +99,75 @@ def test_the_report_is_the_metric_of_the_written_answers(
     assert [s["id"] for s in result.examples] == [r["id"] for r in records[:3]]
     assert all(s["prompt"] for s in result.examples)
     assert result.baselines and all(0 <= v <= 1 for v in result.baselines.values())
+
+
+@pytest.mark.parametrize(
+    ("format", "architecture", "name"),
+    [
+        ("entail", "modernbert", "sample_sea_state"),
+        ("entail", "llama", "sample_court_who_choice"),
+        ("extract", "modernbert", "sample_music_labels"),
+        ("generate", "bert", "sample_sea_state"),
+        ("generate", "llama", "sample_court_who_choice"),
+    ],
+)
+def test_scores_of_options_are_written_beside_the_answer(
+    tmp_path: Path, format: str, architecture: str, name: str
+) -> None:
+    setting = set_up(format, architecture, name)
+    evaluate_task(*setting, Evaluation(resamples=10, predictions=tmp_path))
+    found = list(decoded(*setting, 16_000))
+    for row, record in zip(read(tmp_path, name), found, strict=True):
+        words = option_words(record.example)
+        assert record.scores is not None and len(row["scores"]) == len(words)
+        assert row["scores"] == pytest.approx(record.scores, rel=1e-4)
+        best = max(range(len(words)), key=record.scores.__getitem__)
+        if record.example.kind == "multilabel":
+            chosen = {w for w, s in zip(words, record.scores, strict=True) if s > 0}
+            assert {record.example.labels.word(a) for a in row["answer"]} == chosen
+        elif record.example.kind == "choose":
+            assert row["answer"]["index"] == best
+        else:
+            assert record.example.labels.index(row["answer"]) == best
+
+
+def test_open_answers_have_no_scores(tmp_path: Path) -> None:
+    setting = set_up("extract", "modernbert", "sample_sea_kinds")
+    evaluate_task(*setting, Evaluation(resamples=10, predictions=tmp_path))
+    assert all("scores" not in r and "group" not in r for r in read(tmp_path, "sample_sea_kinds"))
+
+
+def test_groups_and_further_metrics(tmp_path: Path) -> None:
+    rows = [{**row, "set": f"s{i // 3}"} for i, row in enumerate(mood_rows(9))]
+    declared = {"labels": ["glad", "sad"], "group": "set", "metric": "consistency",
+                "also": ["accuracy", "map", "auc"], "positive": "glad"}
+    task = own.task_from_rows(rows, tmp_path, "classify", declared)
+    backbone = tiny("modernbert", "entail")
+    preparation = Preparation(Entail(), backbone.coder, "data")
+    store = prepare(task, preparation, tmp_path)
+    settings = Evaluation(resamples=10, predictions=tmp_path / "out")
+    result = evaluate_task(backbone, task, preparation, store, settings)
+    written = read(tmp_path / "out", "own")
+    assert [r["group"] for r in written] == [f"s{i // 3}" for i in range(9)]
+    right = [r["right"] for r in written]
+    assert result.value == sum(all(right[i : i + 3]) for i in (0, 3, 6)) / 3
+    also = result.as_dict()["also"]
+    assert also["accuracy"] == pytest.approx(sum(right) / 9)
+    examples = list(task.examples("data"))
+    scores = [r["scores"] for r in written]
+    for name in ("map", "auc"):
+        again = metrics.metric(name, "glad").value(
+            examples, [None] * 9, scores, [r["group"] for r in written]
+        )
+        assert also[name] == pytest.approx(again)
+
+
+def test_a_generation_report_names_its_signature() -> None:
+    name = "sample_music_goods_card"
+    setting = set_up("generate", "t5", name, limit=3)
+    task = replace(setting[1], metric="bleu")
+    result = evaluate_task(setting[0], task, *setting[2:], Evaluation(resamples=10))
+    assert "tok:13a" in result.as_dict()["signatures"]["bleu"]
 
 
 def answer_of(value: Any, example: Any) -> Any:

@@ -33,6 +33,7 @@ class Backbone(nn.Module):
     can: ClassVar[frozenset[str]]
     name: ClassVar[str]
 
+    sharing: bool = False  # whether to compute once what rows share, where that is possible
     model: Any  # a transformers model; its classes share no type that names what we call
 
     def __init__(self, model: Any, coder: Coder) -> None:
@@ -55,6 +56,11 @@ class Backbone(nn.Module):
     def predict(self, rows: Sequence[StoredRow]) -> list[Partial]:
         """Raw predictions for every instance of ``rows``."""
         raise NotImplementedError
+
+    def at_once(self, row: StoredRow) -> bool:
+        """Whether :meth:`predict` computes once what ``row`` has in common with other rows, so
+        that it should be given as many at once as there are."""
+        return False
 
     def refusal(self, kind: type, format: str) -> str | None:
         """Why this backbone cannot answer tasks of type ``kind`` in ``format``, or None."""

@@ -70,6 +70,7 @@ def initialise(
     match: float = 0.0,
     previous: float = 0.0,
     carry: float = 0.0,
+    induct: float = 0.0,
     head_std: float | None = None,
     head_bias: float | None = None,
 ) -> None:
@@ -82,6 +83,9 @@ def initialise(
         previous: logit with which the last head of each layer attends to the token before
             (rotary models whose projections have biases only); 0 leaves it as the others.
         carry: scale of output times value, which starts as this multiple of the identity.
+        induct: how strongly a token, from the second layer on, attends to what *follows* its likes,
+            in logits per squared norm (needs ``previous`` and ``carry``): the induction heads of
+            Olsson et al. 2022 (arXiv 2209.11895), which copying from demonstrations is made of.
         head_std, head_bias: of the head's own matrices and biases.
     """
     model = backbone.model
@@ -102,8 +106,17 @@ def initialise(
     if match or previous or carry:
         heads = model.config.num_attention_heads
         with torch.no_grad():
-            for attention in attentions(model):
+            layers = list(attentions(model))
+            for attention in layers:
                 _mimetic(attention, heads, apart, match, previous, carry)
+            if induct:
+                if not (previous and carry and heads > 1):
+                    raise ConfigError(
+                        "induct without what it reads",
+                        got={"previous": previous, "carry": carry, "heads": heads},
+                        expected="previous and carry above 0, and at least two heads",
+                    )
+                _induct(layers, heads, induct, carry)
     for module in backbone.head_modules().values():
         for parameter in module.parameters():
             if parameter.ndim > 1 and head_std is not None:
@@ -163,3 +176,28 @@ def _look_back(
     attention.key.bias[rows] = scale * attention.spread(
         fast * torch.cos(rate), fast * torch.sin(rate)
     )
+
+
+def _induct(layers: list[Attention], heads: int, induct: float, carry: float) -> None:
+    """The last head of each layer notes the token before in a subspace of its own; the other heads
+    of the next layer ask there for what they themselves are."""
+    width = layers[0].query.in_features
+    size = layers[0].query.out_features // heads
+    rate = 10_000.0 ** (-torch.arange(size // 2) * 2 / size)
+    fast = (rate > 0.05).float()
+    last = slice((heads - 1) * size, heads * size)
+    for before, attention in zip([None, *layers], layers, strict=False):
+        turn, _ = torch.linalg.qr(torch.randn(width, width))
+        attention.output.weight[:, last] = turn @ attention.output.weight[:, last]
+        if before is None:
+            continue
+        read, noted = before.value.weight[last], before.output.weight[:, last] / carry
+        shared = torch.randn(size, width) / math.sqrt(width)
+        shared = shared * (1 - 0.9 * attention.spread(fast, fast))[:, None]
+        shared = shared * math.sqrt(induct * math.sqrt(size))
+        for i in range(heads - 1):
+            rows = slice(i * size, (i + 1) * size)
+            attention.query.weight[rows] = shared @ read.T @ read
+            attention.key.weight[rows] = shared @ read.T @ noted.T
+            for weight in (attention.query.weight, attention.key.weight):
+                weight[rows] += 0.02 * torch.randn(size, width)

@@ -6,7 +6,7 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -20,6 +20,9 @@ from formats.layout import Coder
 from formats.store import StoredRow
 
 from .base import Backbone, Partial
+
+if TYPE_CHECKING:
+    from ..scoring.engine import Engine
 
 CLOSED = (TextClassification, MultipleChoice, RelationClassification)  # generate scores options
 
@@ -38,6 +41,17 @@ class LanguageModel(Backbone):
         if score not in ("mean", "sum"):
             raise ConfigError("unknown scoring", got=score, expected="mean or sum")
         self.score = score
+        self.engine: Engine | None = None
+
+    def at_once(self, row: StoredRow) -> bool:
+        if not self.sharing or not row.candidates or not row.widths.all():
+            return False
+        if self.engine is None and self.layout.kind != "masked":
+            from ..scoring.engine import Engine
+
+            self.engine = Engine(self.model, self.coder)
+        begins = len(row.shared) + len(self.layout.single_before) > 0
+        return begins and self.engine is not None and self.engine.path == "shared"
 
     def head_options(self) -> dict[str, object]:
         return {"score": self.score}
@@ -69,6 +83,8 @@ class LanguageModel(Backbone):
     def _score(self, rows: list[StoredRow]) -> list[Partial]:
         if not rows:
             return []
+        if all(map(self.at_once, rows)):
+            return self._score_tree(rows)
         batch = collate(rows, self.layout, "generate", score=True).to(self.device)
         total, count = self.log_probabilities(batch)
         value = total / count if self.score == "mean" else total
@@ -79,6 +95,17 @@ class LanguageModel(Backbone):
             Partial(row.row, row.instance, Scores(tuple(v)))
             for row, v in zip(rows, values, strict=True)
         ]
+
+    def _score_tree(self, rows: list[StoredRow]) -> list[Partial]:
+        from .tree import scored
+
+        assert self.engine is not None
+        out = []
+        for row, found in zip(rows, scored(self.engine, rows), strict=True):
+            by = [s.tokens if self.score == "mean" else 1 for s in found]
+            values = tuple(s.logprob / n for s, n in zip(found, by, strict=True))
+            out.append(Partial(row.row, row.instance, Scores(values)))
+        return out
 
     def _write(self, rows: list[StoredRow]) -> list[Partial]:
         if not rows:
@@ -130,8 +157,7 @@ class CausalBackbone(LanguageModel):
 
     def target_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
         assert batch.target is not None
-        known = (batch.target != -100).any(0)
-        keep = int(len(known) - int(known.int().argmax())) + 1
+        at = (batch.target != -100).any(0)[1:].nonzero()[:, 0]  # position t predicts token t + 1
         kwargs: dict[str, Any] = {
             "input_ids": batch.ids,
             "attention_mask": batch.mask,
@@ -139,9 +165,11 @@ class CausalBackbone(LanguageModel):
         }
         if self.places:  # padding stands on the left: say where each text begins
             kwargs["position_ids"] = (batch.mask.cumsum(1) - 1).clamp(min=0)
-        logits = self.model(**kwargs, logits_to_keep=keep).logits
-        # Position t predicts the token at t + 1.
-        return logits[:, :-1], batch.target[:, -(keep - 1) :]
+        last = batch.target.shape[1] - 1
+        if len(at) and len(at) == last - int(at[0]):  # targets end together and stand in one run
+            logits = self.model(**kwargs, logits_to_keep=len(at) + 1).logits
+            return logits[:, :-1], batch.target[:, -len(at) :]
+        return self.model(**kwargs, logits_to_keep=at).logits, batch.target[:, at + 1]
 
 
 class Seq2SeqBackbone(LanguageModel):

@@ -1,10 +1,20 @@
-"""unify evaluate run=<run> [suite=sample] [key=value ...]
+"""unify evaluate run=<run> | model=hf model.name=<id or folder> [suite=sample] [key=value ...]
 
-Evaluates a saved run, zero-shot, on the unseen tasks of any suite, and writes
-runs/<name>/ (report.html, report.json, predictions/). Tasks that the run was trained on are
-refused (allow_leaks=true overrides, and is recorded).
+Evaluates a saved run, or any Hugging Face language model that was never trained here, on the
+unseen tasks of any suite, zero-shot or behind demonstrations, and writes runs/<name>/
+(report.html, report.json, predictions/). Tasks that a run was trained on are refused
+(allow_leaks=true overrides, and is recorded).
 
+A killed evaluation continues under its name: finished tasks and written rows are kept, unless
+weights, data, settings or code have changed (report.examples=0 writes no rows, so keeps none).
+
+  name=<name>             the folder under runs/
+  evaluation.shots=[0,16] the settings: without and with 16 demonstrations (conf/evaluation)
+  model.window=2048       tokens that a model=hf reads (4096, or as many as it has positions)
+  model.head_options.score=sum  options by their whole log-probability; else per token
+  format=entail           of a model=hf: ask yes or no per option; else generate
   suite=sample            conf/suite, or suite.unseen=[task,cluster:<name>,glob*]
+  suite.held_out=true     the tasks that it was trained on as well, on a split left out of that
   evaluation.tokens=8192  padded tokens per batch
 """
 
@@ -17,10 +27,12 @@ from ..config import compose
 
 
 def run(arguments: Sequence[str]) -> int:
-    from ..evaluate import evaluate
+    from ..evaluate import evaluate, in_full
     from ..report import show
 
     config = compose("evaluate", list(arguments))
+    if not any(a.startswith("model.window=") for a in arguments):
+        config = in_full(config)
     folder = Path("runs") / str(config["name"])
     report = evaluate(config, folder)
     show(report)

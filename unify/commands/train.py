@@ -4,6 +4,7 @@ Trains one model across the seen tasks of a suite, evaluates it on the unseen on
 table, and writes runs/<name>/ (config.yaml, model/, predictions/, report.html, report.json).
 
   suite=sample            conf/suite: which tasks are seen and unseen
+  suite.held_out=true     score the seen tasks too, on a split that they do not train on
   format=extract          generate | extract | entail
   model=tiny_encoder      conf/model: what is trained (model=hf model.name=<id or folder>)
   learner=multitask       conf/learner: how it learns

@@ -23,6 +23,20 @@ def _cut(order: np.ndarray, parts: int) -> list[np.ndarray]:
     return [run for run in np.array_split(order, parts) if len(run)]
 
 
+def deal(
+    lengths: np.ndarray, bucket: int, parts: int, seed: int, number: int
+) -> list[list[np.ndarray]]:
+    """Window ``number``, whose draws have ``lengths`` ``[draws]``, in ``bucket`` steps of ``parts``
+    micro-batches: places in the window, draws of like length together."""
+    size = len(lengths)
+    rng = np.random.default_rng((seed, number, 1))
+    # Sorting by length alone would always put the same tasks together: jitter it by a tenth.
+    order = np.argsort(lengths * (1 + 0.1 * rng.random(size)), kind="stable")
+    steps = order.reshape(bucket, size // bucket)
+    steps = steps[rng.permutation(bucket)]
+    return [_cut(step[np.argsort(lengths[step])], parts) for step in steps]
+
+
 @dataclass(frozen=True)
 class Stage:
     """The first ``steps`` optimizer steps draw from some tasks only: those numbered ``tasks``."""
@@ -75,18 +89,8 @@ class StepPlan:
         for t in np.unique(tasks):
             here = tasks == t
             lengths[here] = self.lengths[t][rows[here]]
-        rng = np.random.default_rng((self.seed, number, 1))
-        # Sorting by length alone would always put the same tasks together: jitter it by a tenth.
-        order = np.argsort(lengths * (1 + 0.1 * rng.random(size)), kind="stable")
-        steps = order.reshape(self.bucket, self.batch_size)
-        steps = steps[rng.permutation(self.bucket)]
-        return [
-            [
-                (tasks[part], rows[part])
-                for part in _cut(step[np.argsort(lengths[step])], self.parts)
-            ]
-            for step in steps
-        ]
+        steps = deal(lengths, self.bucket, self.parts, self.seed, number)
+        return [[(tasks[part], rows[part]) for part in parts] for parts in steps]
 
     def step(self, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """The micro-batches of optimizer step ``number``."""

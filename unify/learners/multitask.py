@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
 from torch import Tensor
 
+from formats.base import Format
 from formats.collate import Batch
+from tasks.task import Task
 
 from ..backbones import Backbone
+from ..data.prepare import TaskFeatures
 from .optim import Optimization
 
 
@@ -25,8 +29,33 @@ class Multitask(pl.LightningModule):
         self.backbone = backbone
         self.optimization = optimization or Optimization()
 
+    def asked(self, task: Task) -> Task:
+        """``task`` with the prompt that its training rows are written with."""
+        return task
+
+    def data(
+        self,
+        tasks: Sequence[Task],
+        train: Sequence[TaskFeatures],
+        rates: Mapping[str, float],
+        format: Format,
+        **settings: Any,
+    ) -> pl.LightningDataModule:
+        """The steps that this learner takes over the prepared rows of ``tasks``."""
+        from ..data.module import MixtureData
+
+        return MixtureData(train, rates, self.backbone.layout, format.name, **settings)
+
+    def notes(self) -> list[dict[str, Any]]:
+        """What a report should say of the training data, see ``Report.data_notes``."""
+        return []
+
+    def summed(self, batch: Batch) -> Tensor:
+        """The loss, summed over ``batch.weight`` units."""
+        return self.backbone.loss(batch)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        summed = self.backbone.loss(batch)
+        summed = self.summed(batch)
         per_unit = summed / max(batch.step_weight, 1.0)
         self.log("train/loss", summed.detach() / max(batch.weight, 1.0), batch_size=1)
         # Lightning divides by the number of micro-batches, and DDP averages over the ranks; the
@@ -34,7 +63,7 @@ class Multitask(pl.LightningModule):
         return per_unit * batch.step_parts * self.trainer.world_size
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        summed = self.backbone.loss(batch)
+        summed = self.summed(batch)
         self.log(
             "val/loss",
             summed / max(batch.weight, 1.0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ class Optimization:
     ``warmup`` and ``hold`` are shares of all optimizer steps: the rise, and the plateau after it
     before the decay begins; ``floor`` is the share of ``lr`` that is left at the end. Parameters
     of one dimension (biases, norms) get no weight decay. ``head_lr`` is for the head alone.
+    ``frozen`` names parameters (globs) that stay as they are: ``*word_embeddings*`` makes the steps
+    of a small pretrained encoder cheaper, half of whose parameters those are.
     """
 
     lr: float = 1e-3
@@ -32,6 +35,7 @@ class Optimization:
     hold: float = 0.0
     floor: float = 0.0
     head_lr: float | None = None
+    frozen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.lr <= 0:
@@ -57,8 +61,24 @@ class Optimization:
         left = 1 - done if self.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
         return self.floor + (1 - self.floor) * left
 
+    def _freeze(self, module: nn.Module) -> None:
+        """Raises ConfigError for a pattern that names no parameter."""
+        named = dict(module.named_parameters())
+        for pattern in self.frozen:
+            found = [name for name in named if fnmatchcase(name, pattern)]
+            if not found:
+                raise ConfigError(
+                    "no parameter to freeze by this name",
+                    got=pattern,
+                    expected=f"a glob for names like {', '.join(list(named)[:3])}",
+                    field="learner.optimization.frozen",
+                )
+            for name in found:
+                named[name].requires_grad_(False)
+
     def configure(self, module: nn.Module, steps: int) -> dict[str, Any]:
         """What ``LightningModule.configure_optimizers`` returns, for ``steps`` optimizer steps."""
+        self._freeze(module)
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in module.named_parameters():
             if parameter.requires_grad:

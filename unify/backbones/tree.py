@@ -1,0 +1,35 @@
+"""Feature rows scored as one token tree: what their sources share is computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from formats.layout import Layout
+from formats.store import StoredRow
+
+from ..scoring.engine import Engine
+from ..scoring.requests import Coded, Score
+
+
+def lowered(rows: Sequence[StoredRow], layout: Layout, start: int | None) -> list[Coded]:
+    """One request per option, framed as collation frames a batch; rows one after the other.
+
+    ``start`` is the token that a seq2seq model's decoder begins with.
+    """
+    made: list[Coded] = []
+    for row in rows:
+        source = (*layout.single_before, *row.shared.tolist())
+        if layout.kind == "seq2seq":
+            assert start is not None
+            source = (*source, *layout.single_after)
+            made += [Coded((start, *v.tolist()), 1, source=source) for v in row.variant_ids()]
+        else:
+            made += [Coded((*source, *v.tolist()), len(source)) for v in row.variant_ids()]
+    return made
+
+
+def scored(engine: Engine, rows: Sequence[StoredRow]) -> list[list[Score]]:
+    """Per row the scores of its options."""
+    start = getattr(engine.model.config, "decoder_start_token_id", None)
+    found = iter(engine.score_coded(lowered(rows, engine.coder.layout, start)))
+    return [[next(found) for _ in row.widths] for row in rows]
