@@ -26,6 +26,7 @@ from .readers._patterns import with_patterns
 if TYPE_CHECKING:
     from datasets import Dataset
 
+_AT_ONCE = 1000  # rows in memory while they are written
 # Readers may begin with thousands of empty lists, whose type Arrow cannot know; it is inferred
 # over this many rows.
 _INFER_ROWS = 50_000
@@ -100,14 +101,22 @@ def _converted(rows: Callable[[], Iterator[Mapping[str, Any]]], key: Any, place:
         for row in rows():
             yield dict(row)
 
-    try:
+    def written(at_once: int) -> Dataset:
         with _quiet():
-            made = Dataset.from_generator(
+            return Dataset.from_generator(
                 generator,
                 cache_dir=str(cache_dir() / "arrow"),
                 fingerprint=digest(key),
-                writer_batch_size=_INFER_ROWS,
+                writer_batch_size=at_once,
             )
+
+    try:
+        try:
+            made = written(_AT_ONCE)
+        except Exception as error:
+            if _own(error) is not None:
+                raise
+            made = written(_INFER_ROWS)  # the first rows do not show every column's type
         pa.default_memory_pool().release_unused()  # what writing took
         return made
     except Exception as error:

@@ -242,6 +242,8 @@ def evaluate_task(
     notes: dict[str, Any] = seen.notes(lambda e: prompt_text(e, task, preparation))
     if earlier:
         notes["kept_rows"] = earlier
+    if why := backbone.unshared():
+        notes["unshared"] = why
     if also:
         notes["also"] = {m.name: m.reduce(m.rows(records)) for m in also}
     signatures = {m.name: m.signature(records) for m in (metric, *also)}

@@ -8,6 +8,7 @@ import pytest
 from formats.errors import DataError
 from tasks.readers import READERS
 from tasks.readers.tags import tags_to_spans
+from tasks.sources import Files
 
 
 def read(format, path, **options):
@@ -130,3 +131,17 @@ def test_a_missing_or_torn_file(tmp_path, put):
         read("text", tmp_path / "none")
     with pytest.raises(DataError, match="unreadable"):
         read("text", put(gzip.compress(b"a\nb\n" * 100)[:-9], "torn.gz"))
+
+
+@pytest.mark.parametrize(
+    ("early", "late"),
+    [([], [{"start": 1}]), (1, 2.5), (None, "a"), ([], ["a"]), (None, [1])],
+)
+def test_a_column_may_show_its_type_late(
+    tmp_path, monkeypatch, early, late
+):
+    monkeypatch.setenv("UNIFY_CACHE", str(tmp_path / "cache"))
+    rows = [{"id": i, "value": early} for i in range(1500)] + [{"id": 1500, "value": late}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    data = Files(str(tmp_path), False, {"train": "rows.jsonl"}, "jsonl").load("train")
+    assert len(data) == 1501 and data[1500]["value"] == late and data[0]["value"] == early

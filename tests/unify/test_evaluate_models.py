@@ -44,9 +44,11 @@ def caught(
 
     patch.setattr(evaluation, "predict_rows", spy)
     how = Evaluation(resamples=10, shared=shared)
-    evaluate_shots(
+    results = evaluate_shots(
         backbone, catalogue.load(name), Generate(), "test", few, how, limits=lambda split: 9
     )
+    refused = shared and backbone.engine.path != "shared"
+    assert all(("unshared" in r.notes) == refused for r in results)
     return found
 
 
@@ -198,7 +200,7 @@ def test_sharing_leaves_the_random_numbers_alone() -> None:
 
 def episodes(choose: str, shots: int, monkeypatch: pytest.MonkeyPatch, **more: Any) -> list[str]:
     """What stands before and in every row, in words."""
-    backbone, found = tiny("llama", "generate", window=900, config=WIDE), []
+    backbone, found = tiny("llama", "generate", window=1400, config=WIDE), []
 
     def spy(own: Backbone, store: Any, numbers: Any, *rest: Any) -> Any:
         found.extend(own.coder.text(store[i].shared.tolist()) for i in numbers)
@@ -215,7 +217,7 @@ def episodes(choose: str, shots: int, monkeypatch: pytest.MonkeyPatch, **more: A
     return found
 
 
-WIDE = {"max_position_embeddings": 900}
+WIDE = {"max_position_embeddings": 1400}
 
 
 def test_demonstrations_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,10 @@ class Backbone(nn.Module):
         that it should be given as many at once as there are."""
         return False
 
+    def unshared(self) -> str | None:
+        """Why nothing is shared between rows although it was asked for, or None."""
+        return None
+
     def refusal(self, kind: type, format: str) -> str | None:
         """Why this backbone cannot answer tasks of type ``kind`` in ``format``, or None."""
         return None

@@ -53,6 +53,9 @@ class LanguageModel(Backbone):
         begins = len(row.shared) + len(self.layout.single_before) > 0
         return begins and self.engine is not None and self.engine.path == "shared"
 
+    def unshared(self) -> str | None:
+        return self.engine.why if self.sharing and self.engine is not None else None
+
     def head_options(self) -> dict[str, object]:
         return {"score": self.score}
 
