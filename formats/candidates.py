@@ -76,10 +76,3 @@ def candidates(text: str, max_words: int) -> Iterator[tuple[int, int]]:
     for i, (start, _) in enumerate(found):
         for _, end in found[i : i + max_words]:
             yield start, end
-
-
-def is_candidate(text: str, start: int, end: int, max_words: int) -> bool:
-    """Whether ``text[start:end]`` is among :func:`candidates`."""
-    found = words(text)
-    starts = [i for i, (s, _) in enumerate(found) if s == start]
-    return bool(starts) and any(e == end for _, e in found[starts[0] : starts[0] + max_words])

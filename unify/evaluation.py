@@ -29,10 +29,11 @@ from tasks.task import Task
 from .answers import option_scores
 from .backbones import Backbone
 from .data.batching import token_batches
-from .data.prepare import NOTED, Preparation, row_number
+from .data.prepare import Preparation, row_number
 from .data.shots import together
 from .diagnosis import Diagnosis
 from .kept import Kept, code, digest, restored, weights, written
+from .report.notes import COLUMNS
 
 BLOCK = 2048  # feature rows that are sorted by length and predicted together
 BATCHES = 8  # of full batches at most
@@ -199,9 +200,7 @@ def evaluate_task(
     """Scores one task. Predictions are written to ``settings.predictions`` as they come."""
     begun = time.perf_counter()
     backbone.sharing = settings.shared
-    metric, *also = (
-        metrics.metric(name, task.positive) for name in (task.metric, *task.also)
-    )
+    metric, *also = (metrics.metric(name, task.positive) for name in (task.metric, *task.also))
     scored = any(m.uses_scores for m in (metric, *also))
     records: list[Record] = []
     shown: list[dict[str, Any]] = []
@@ -254,7 +253,7 @@ def evaluate_task(
         if found.rows:
             notes["candidates"] = {"recall": found.recall, "per_row": found.per_row}
     facts = store.facts
-    for key in (*(k for k in NOTED if k != "skipped"), "dropped_demonstrations"):
+    for key in (*(c for c in COLUMNS if c != "skipped"), "dropped_demonstrations"):
         if facts.get(key):
             notes[key] = facts[key]
     if facts.get("skipped"):
@@ -290,8 +289,13 @@ def kept_rows(
         settings.predictions / f"{task.name.replace('/', '_')}.jsonl",
         digest(own, preparation.fingerprint(task), settings.about, code()),
         digest(
-            task.metric, task.also, task.positive, task.notes,
-            settings.resamples, settings.seed, settings.examples,
+            task.metric,
+            task.also,
+            task.positive,
+            task.notes,
+            settings.resamples,
+            settings.seed,
+            settings.examples,
         ),
     )
 

@@ -19,8 +19,8 @@ from tasks.task import Task
 from tasks.unseen import Leak, check, met, refuse
 
 from .data import Preparation, TaskFeatures, prepare
-from .data.prepare import NOTED
 from .progress import progress
+from .report.notes import COLUMNS
 
 
 @dataclass
@@ -136,11 +136,7 @@ def data_notes(
     for group in prepared.values():
         for item in group:
             facts = item.store.facts
-            kept = {
-                k: facts[k]
-                for k in NOTED
-                if facts.get(k)
-            }
+            kept = {k: facts[k] for k in COLUMNS if facts.get(k)}
             if kept:
                 notes.append(
                     {"task": item.name, "split": facts["split"], "rows": facts["rows"], **kept}

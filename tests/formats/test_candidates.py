@@ -7,7 +7,13 @@ from format_strategies import examples, texts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats.candidates import candidates, is_candidate, whole_words, words
+from formats.candidates import candidates, whole_words, words
+from formats.lengths import length_in_words
+
+
+def is_candidate(text: str, start: int, end: int, most: int) -> bool:
+    length = length_in_words(text, start, end)
+    return length is not None and length <= most
 
 
 @pytest.mark.parametrize(

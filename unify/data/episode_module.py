@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from formats.base import Format
 from formats.collate import Batch, collate
 from formats.episodes import separators
-from formats.errors import ConfigError
 from formats.layout import Coder
 from tasks.sampling import Sampler
 from tasks.task import Task
@@ -20,6 +17,7 @@ from tasks.task import Task
 from .compat import CompatMaker
 from .episodes import Drawn, EpisodePlan, Episodes, demonstrate
 from .prepare import TaskFeatures
+from .steps import StepData, need_rows
 from .turns import Made, Maker, makers
 
 AnyMaker = Maker | CompatMaker
@@ -127,7 +125,7 @@ class HeldEpisodes(IterableDataset[Batch]):
         return batch
 
 
-class EpisodeData(pl.LightningDataModule):
+class EpisodeData(StepData):
     """Training steps of episodes over a mixture of seen tasks.
 
     ``rates`` are the tasks' shares of the episodes, by name; ``seed`` fixes everything that is
@@ -150,12 +148,7 @@ class EpisodeData(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not train or any(not len(t.store) for t in train):
-            raise ConfigError(
-                "nothing to train on",
-                got=[t.name for t in train if not len(t.store)] or "no task",
-                expected="every seen task has at least one labelled row",
-            )
+        need_rows(train)
         self.maker: AnyMaker
         if getattr(format, "compat", None):
             self.maker = CompatMaker(tasks, train, coder, format, settings)
@@ -174,23 +167,8 @@ class EpisodeData(pl.LightningDataModule):
             seed,
         )
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        trainer = self.trainer
-        assert trainer is not None
-        batches = EpisodeBatches(
-            self.plan,
-            self.maker,
-            lambda: trainer.global_step,
-            trainer.global_rank,
-            trainer.world_size,
-        )
-        return DataLoader(batches, batch_size=None)
+    def steps(self, first_step: Callable[[], int], rank: int, world: int) -> EpisodeBatches:
+        return EpisodeBatches(self.plan, self.maker, first_step, rank, world)
 
-    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
-        if not self.validation:
-            return []
-        held = HeldEpisodes(self.maker, self.validation, self.batch_size, self.seed)
-        return DataLoader(held, batch_size=None)
-
-    def transfer_batch_to_device(self, batch: Batch, device: Any, dataloader_idx: int) -> Batch:
-        return batch.to(device)
+    def held(self) -> HeldEpisodes:
+        return HeldEpisodes(self.maker, self.validation, self.batch_size, self.seed)

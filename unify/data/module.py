@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from formats.collate import Batch, collate
 from formats.errors import ConfigError
@@ -16,6 +15,7 @@ from formats.layout import Layout
 from tasks.sampling import Sampler
 
 from .prepare import TaskFeatures
+from .steps import StepData, need_rows
 
 
 def _cut(order: np.ndarray, parts: int) -> list[np.ndarray]:
@@ -174,7 +174,7 @@ def _stage(
     return Stage(steps, sampler, np.array(chosen))
 
 
-class MixtureData(pl.LightningDataModule):
+class MixtureData(StepData):
     """Training steps over a mixture of seen tasks, and their validation rows.
 
     ``rates`` are the tasks' shares of the draws, by name; ``seed`` fixes the order.
@@ -195,13 +195,7 @@ class MixtureData(pl.LightningDataModule):
         stage: tuple[int, Mapping[str, float]] | None = None,
     ) -> None:
         super().__init__()
-        empty = [t.name for t in train if not len(t.store)]
-        if empty or not train:
-            raise ConfigError(
-                "nothing to train on",
-                got=empty or "no task",
-                expected="every seen task has at least one labelled row",
-            )
+        need_rows(train)
         self.train, self.validation = list(train), [v for v in validation if len(v.store)]
         # Language models answer entailment in words, so their rows are generate rows.
         self.layout, self.format = layout, format if layout.kind == "encoder" else "generate"
@@ -216,25 +210,8 @@ class MixtureData(pl.LightningDataModule):
             _stage(train, stage, seed),
         )
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        trainer = self.trainer
-        assert trainer is not None
-        batches = StepBatches(
-            self.plan,
-            self.train,
-            self.layout,
-            self.format,
-            lambda: trainer.global_step,
-            trainer.global_rank,
-            trainer.world_size,
-        )
-        return DataLoader(batches, batch_size=None)
+    def steps(self, first_step: Callable[[], int], rank: int, world: int) -> StepBatches:
+        return StepBatches(self.plan, self.train, self.layout, self.format, first_step, rank, world)
 
-    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
-        if not self.validation:
-            return []
-        batches = Fixed(self.validation, self.layout, self.format, self.batch_size)
-        return DataLoader(batches, batch_size=None)
-
-    def transfer_batch_to_device(self, batch: Batch, device: Any, dataloader_idx: int) -> Batch:
-        return batch.to(device)
+    def held(self) -> Fixed:
+        return Fixed(self.validation, self.layout, self.format, self.batch_size)

@@ -24,17 +24,6 @@ from formats.layout import Coder
 from formats.store import FeatureStore, write
 from tasks.task import Skipped, Task
 
-# Facts of a prepared split that a report tells, where they are not nothing.
-NOTED = (
-    "skipped",
-    "mended",
-    "unlabelled",
-    "unheld",
-    "lost_spans",
-    "moved_spans",
-    "cut_rows",
-    "cut_tokens",
-)
 CHUNK = 512  # rows that are rendered and tokenized together
 
 

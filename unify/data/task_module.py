@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from formats.collate import Batch, collate
 from formats.errors import ConfigError
@@ -18,6 +16,7 @@ from ..learners.maml import TaskStep
 from .episodes import Drawn, EpisodePlan
 from .module import Fixed
 from .prepare import TaskFeatures
+from .steps import StepData
 
 
 class TaskSteps(IterableDataset[TaskStep]):
@@ -39,7 +38,7 @@ class TaskSteps(IterableDataset[TaskStep]):
             number += 1
 
 
-class TaskData(pl.LightningDataModule):
+class TaskData(StepData):
     """``batch_size`` tasks per optimizer step, drawn by ``rates``; a pure function of (seed, step)
     as the episodes are."""
 
@@ -90,19 +89,8 @@ class TaskData(pl.LightningDataModule):
             collate(second, self.layout, self.format),
         )
 
-    def train_dataloader(self) -> DataLoader[TaskStep]:
-        trainer = self.trainer
-        assert trainer is not None
-        steps = TaskSteps(
-            self, lambda: trainer.global_step, trainer.global_rank, trainer.world_size
-        )
-        return DataLoader(steps, batch_size=None)
+    def steps(self, first_step: Callable[[], int], rank: int, world: int) -> TaskSteps:
+        return TaskSteps(self, first_step, rank, world)
 
-    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
-        if not self.validation:
-            return []
-        held = Fixed(self.validation, self.layout, self.format, 16)
-        return DataLoader(held, batch_size=None)
-
-    def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
-        return batch.to(device)
+    def held(self) -> Fixed:
+        return Fixed(self.validation, self.layout, self.format, 16)
