@@ -52,6 +52,24 @@ def option_words(example: Example) -> tuple[str, ...]:
     return example.labels.words
 
 
+def marked(example: RelationClassification) -> str:
+    """The text with ``[head]`` in square brackets and ``{tail}`` in braces: a model that reads
+    more than the two names has to know where they stand (Zhou and Chen 2022, section 3.1)."""
+    head, tail = example.head, example.tail
+    # Of two marks at one place the one that closes comes first, then the one that closes last.
+    marks = sorted(
+        (
+            *((s.start, 1, -s.end, a) for s, a in ((head, "["), (tail, "{"))),
+            *((s.end, 0, -s.start, a) for s, a in ((head, "]"), (tail, "}"))),
+        )
+    )
+    out, done = [], 0
+    for place, _, _, mark in marks:
+        out += [example.text[done:place], mark]
+        done = place
+    return "".join((*out, example.text[done:]))
+
+
 def _values(example: Example, prompt: Prompt) -> dict[str, Any]:
     values: dict[str, Any] = {"instruction": prompt.instruction}
     for name in ("text", "question", "passage", "source"):
@@ -67,6 +85,7 @@ def _values(example: Example, prompt: Prompt) -> dict[str, Any]:
     if isinstance(example, RelationClassification):
         values["head"] = example.head.of(example.text)
         values["tail"] = example.tail.of(example.text)
+        values["marked"] = marked(example)
     if isinstance(example, Regression):
         values["low"] = example.write(example.low)
         values["high"] = example.write(example.high)

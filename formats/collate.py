@@ -30,6 +30,9 @@ class Batch:
     type), ``closed [c, 3]`` (sequence, first, last) the listed candidates of closed instances and
     ``chosen [c]`` whether each is gold.
     entail: ``gold [n]``, the probability of yes.
+    ``branch [n, L]`` is given where a causal sequence holds several queries: 0 for what they share,
+    k for query k, which sees the shared tokens and its own, -1 for padding; ``places [n, L]`` are
+    the positions then.
     ``weight`` is what the loss of this batch counts for in its step (tokens or sequences),
     ``dropped`` the demonstrations that its episodes had no room for.
     """
@@ -52,6 +55,8 @@ class Batch:
     closed: Tensor | None = None
     chosen: Tensor | None = None
     gold: Tensor | None = None
+    branch: Tensor | None = None
+    places: Tensor | None = None
     step_weight: float = 0.0
     step_parts: int = 1
     dropped: int = 0
@@ -196,9 +201,12 @@ def _generate(rows: Sequence[StoredRow], layout: Layout, score: bool) -> Batch:
                 targets.append(np.concatenate([blank, variant]))
             elif layout.kind == "masked":
                 assert layout.mask is not None
-                holes = np.full(len(variant), layout.mask)
+                # As many blanks as the row's longest answer: their number must not tell which
+                # answer is right (Schick and Schütze 2021b, section 3.1).
+                holes = np.full(int(row.widths.max()), layout.mask)
+                behind = np.full(len(holes) - len(variant) + len(after), -100)
                 parts.append(np.concatenate([source, holes, after]))
-                targets.append(np.concatenate([blank, variant, np.full(len(after), -100)]))
+                targets.append(np.concatenate([blank, variant, behind]))
             else:
                 targets.append(variant.astype(np.int64))
     if layout.kind == "seq2seq":

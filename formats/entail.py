@@ -231,11 +231,14 @@ class Entail(Format):
     candidates a training group keeps, per question or entity type (EFL, Wang et al. 2021).
     ``bounds`` are narrower ones by the words of an entity type, or by the kind of task (``answer``,
     ``tag``) for the rest: what ``tasks.span_statistics`` learned from seen rows.
+    ``relative`` scores an option against the others of its row where exactly one is right: no
+    answer changes, but what ranks rows (AUC) and tells how sure an answer is.
     """
 
     max_words: int = 8
     negatives: int = 3
     bounds: tuple[tuple[str, int], ...] = ()
+    relative: bool = False
 
     name: ClassVar[str] = "entail"
     cells: ClassVar = {

@@ -67,7 +67,12 @@ class Episode:
                     expected=f"other labelled examples of type {type(self.query).__name__}",
                 )
         if self.instruction is not None and not self.instruction.strip():
-            raise RowError("a blank instruction", row=self.query.id, field="instruction")
+            raise RowError(
+                "a blank instruction",
+                expected="an instruction with a visible character, or None",
+                row=self.query.id,
+                field="instruction",
+            )
 
 
 # Inputs and nothing else: in an episode the demonstrations say what is asked. A choice is its
@@ -131,12 +136,14 @@ class Turn(NamedTuple):
 @dataclass(frozen=True)
 class EpisodeTokens:
     """An episode in tokens, nothing dropped and nothing joined. ``options`` are the answers that
-    may be scored, or the target alone."""
+    may be scored, or the target alone; ``more`` are further queries behind the same
+    demonstrations, each with its target."""
 
     head: Sequence[int]
     demonstrations: Sequence[Turn]
     input: Sequence[int]
     options: Sequence[Sequence[int]]
+    more: Sequence[Turn] = ()
 
 
 def tokenize(
@@ -181,8 +188,8 @@ class Laid:
 
     ``context`` is what all answers share, with what stands before a text; ``dense`` are the
     half-open token ranges in it that hold what a demonstration's model would be asked for.
-    ``pairs`` are (lead, scored) per option. ``dropped`` demonstrations of ``dropped_tokens``
-    tokens did not fit; ``kept`` did.
+    ``pairs`` are (lead, scored) per option, then per further query. ``dropped`` demonstrations of
+    ``dropped_tokens`` tokens did not fit; ``kept`` did.
     """
 
     context: list[int]
@@ -225,11 +232,10 @@ def lay(
     end = [] if layout.eos is None else [layout.eos]
     before = list(layout.single_before)
     after = list(layout.single_after) if apart else []
+    asked = [(tokens.input, o) for o in tokens.options] + list(tokens.more)
     pairs = [
-        ([*o, *between.within, *after], [*tokens.input, *end])
-        if channel
-        else ([*tokens.input, *after], [*o, *end])
-        for o in tokens.options
+        ([*o, *between.within, *after], [*i, *end]) if channel else ([*i, *after], [*o, *end])
+        for i, o in asked
     ] or [([] if channel else [*tokens.input, *after], [])]
     most = layout.window if budget is None else min(budget, layout.window)
     lead = max(len(a) for a, _ in pairs)

@@ -281,7 +281,11 @@ def matches(example: Example, answer: Answer) -> bool:
     the alternatives as a set of texts. ``None`` (no valid answer) matches nothing.
     """
     if example.gold is None:
-        raise RowError("an unlabelled example has nothing to match", row=example.id)
+        raise RowError(
+            "an unlabelled example has nothing to match",
+            fix="ask for matches of labelled rows only",
+            row=example.id,
+        )
     if answer is None:
         return False
     if isinstance(example, QuestionAnswering):

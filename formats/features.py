@@ -81,7 +81,9 @@ def _generate(
     wanted: list[tuple[str, ...]] = []
     for _, _, i in flat:
         target = () if i.target is None else (i.target,)
-        wanted.append(target if train or not i.options else i.options)
+        # The blanks of a masked model are as many as its longest option has tokens.
+        whole_list = coder.layout.kind == "masked" and i.target in i.options
+        wanted.append(i.options if i.options and (whole_list or not train) else target)
     ids = iter(coder.ids([coder.target(t) for texts in wanted for t in texts]))
     layout = coder.layout
     end = [layout.eos] if layout.eos is not None and layout.kind != "masked" else []

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from .deaf import deafened
 from .errors import ConfigError
 from .offsets import tidied
 from .pieces import Pieces, separable
@@ -19,6 +20,11 @@ KINDS_OF_LAYOUT: tuple[str, ...] = ("encoder", "causal", "seq2seq", "masked")
 
 # Scripts that write no blank between words: a target in them gets none before it either.
 _UNSPACED = (("\u2e80", "\u9fff"), ("\uac00", "\ud7a3"), ("\uf900", "\ufaff"), ("\uff00", "\uffef"))
+
+
+def unspaced(text: str) -> bool:
+    """Whether ``text`` begins in a script that writes no blank between words."""
+    return any(a <= text[:1] <= b for a, b in _UNSPACED)
 
 
 @dataclass(frozen=True)
@@ -53,9 +59,16 @@ class Layout:
                 "a model window of fewer than 16 tokens", got=self.window, expected=">= 16"
             )
         if not 0 < self.stride <= 1:
-            raise ConfigError("a stride outside (0, 1]", got=self.stride)
+            raise ConfigError(
+                "a stride outside (0, 1]",
+                got=self.stride,
+                expected="a share of the window above 0, at most 1",
+            )
         if self.kind == "masked" and self.mask is None:
-            raise ConfigError("a masked layout whose tokenizer has no mask token")
+            raise ConfigError(
+                "a masked layout whose tokenizer has no mask token",
+                fix="use a masked language model's own tokenizer",
+            )
 
     @property
     def pair_room(self) -> int:
@@ -150,6 +163,7 @@ class Coder:
         self._backend.no_padding()
         self._backend.no_truncation()
         self._backend.encode_special_tokens = True
+        self._backend = deafened(self._backend)
         self._pieces = Pieces(self._backend) if separable(self._backend) else None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -224,8 +238,7 @@ class Coder:
         """``text`` as it continues a source: with a blank before it where the script has blanks."""
         if not text:
             return text
-        first = text[0]
-        return text if any(a <= first <= b for a, b in _UNSPACED) else " " + text
+        return text if unspaced(text) else " " + text
 
     def text(self, ids: Sequence[int]) -> str:
         """Generated ids back to a target text (special tokens and the one blank removed)."""

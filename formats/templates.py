@@ -180,7 +180,11 @@ class Template:
 
     def __post_init__(self) -> None:
         if not isinstance(self.source, str) or not self.source.strip():
-            raise TemplateError("an empty template", got=self.source)
+            raise TemplateError(
+                "an empty template",
+                got=self.source,
+                expected="a text with at least one visible character",
+            )
         _compile(self.source)
 
     def names(self) -> frozenset[str]:
@@ -216,11 +220,15 @@ class Template:
             ) from None
         except SecurityError as error:
             raise TemplateError(
-                f"a template reaches for what it may not: {error}", got=self.source
+                f"a template reaches for what it may not: {error}",
+                got=self.source,
+                expected="fields, filters and loops; nothing of Python",
             ) from None
         except Exception as error:  # whatever a template provokes, its author is told
             raise TemplateError(
-                f"a template fails on this row: {type(error).__name__}: {error}", got=self.source
+                f"a template fails on this row: {type(error).__name__}: {error}",
+                got=self.source,
+                fix="mend the template, or the row's fields that it reads",
             ) from None
 
     def text(self, fields: Mapping[str, Any]) -> str:

@@ -151,9 +151,13 @@ def _rate(task: Task, id: str, v: Values, mended: Mended) -> Example:
         try:
             value = float(value)
         except (TypeError, ValueError):
-            raise RowError("the value is not a number", got=value, field="value") from None
+            raise RowError(
+                "the value is not a number", got=value, expected="a finite number", field="value"
+            ) from None
         if math.isnan(value):
-            raise RowError("the value is not a number", got=value, field="value")
+            raise RowError(
+                "the value is not a number", got=value, expected="a finite number", field="value"
+            )
     return Regression(id, v["text"], *task.scale, _optional(v.get("text_b")), value)
 
 

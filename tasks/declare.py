@@ -51,19 +51,33 @@ def lay_over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
 def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The file's mapping, laid over its bases."""
     if path in seen:
-        raise DeclarationError("bases that go in a circle", file=str(path), field="base")
+        raise DeclarationError(
+            "bases that go in a circle",
+            fix="take one of the base: keys away",
+            file=str(path),
+            field="base",
+        )
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        if isinstance(error, UnicodeDecodeError):
+            raise DeclarationError(
+                f"not YAML: {error}", file=str(path), expected="text in UTF-8"
+            ) from None
         raise DeclarationError(
-            f"a declaration that cannot be read: {error.strerror}",
+            f"a declaration that cannot be read: {error}",
+            fix="check the path and its permissions",
             file=str(path),
             field="base" if seen else None,
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DeclarationError(f"not YAML: {error}", file=str(path)) from None
+        raise DeclarationError(
+            f"not YAML: {error}", fix="mend the YAML at that line", file=str(path)
+        ) from None
     if not isinstance(raw, dict):
-        raise DeclarationError("a declaration that is no mapping", file=str(path), got=raw)
+        raise DeclarationError(
+            "a declaration that is no mapping", file=str(path), got=raw, expected="key: value lines"
+        )
     for key in raw:
         if key not in KEYS:
             raise UnknownName("key", str(key), KEYS, file=str(path))
@@ -81,7 +95,10 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
             variants.update(resolve(maker)())
     except (TypeError, ValueError) as error:
         raise DeclarationError(
-            f"variants that are no mapping: {error}", file=str(path), field="variants"
+            f"variants that are no mapping: {error}",
+            expected="name: {keys laid over} for each variant",
+            file=str(path),
+            field="variants",
         ) from None
     except UnifyError as error:
         raise error.at(file=str(path), field="variants_from") from None
@@ -93,6 +110,14 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
     if not variants:
         return {path.stem: raw}
     for name, over in variants.items():
+        if over is not None and not isinstance(over, Mapping):
+            raise DeclarationError(
+                "a variant that is no mapping",
+                got=over,
+                expected="keys of a declaration, or nothing",
+                file=str(path),
+                field=f"variants.{name}",
+            )
         for key in over or {}:
             if key not in KEYS:
                 raise UnknownName("key", str(key), KEYS, file=str(path), field=f"variants.{name}")
@@ -140,7 +165,9 @@ def _source(raw: Mapping[str, Any], folder: Path) -> Source:
 
 def _files(raw: Mapping[str, Any], root: str, data: bool, splits: Any, folder: Path) -> Files:
     if not isinstance(splits, dict):
-        raise DeclarationError("splits name no files", got=splits, field="splits")
+        raise DeclarationError(
+            "splits name no files", got=splits, expected="a mapping split -> file", field="splits"
+        )
     format = _need(raw, "format", (str, dict), "a reader's name, or {name: options}")  # type: ignore[arg-type]
     if isinstance(format, dict):
         if len(format) != 1:
@@ -181,6 +208,14 @@ def build(name: str, raw: Mapping[str, Any], file: Path) -> Task:
         return _build(name, raw, file)
     except UnifyError as error:
         raise error.at(task=name, file=str(file)) from None
+    except (TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
+        raise DeclarationError(
+            f"a declaration with a value of the wrong kind: {type(error).__name__}: {error}",
+            task=name,
+            file=str(file),
+            expected="values as tasks/README.md lists them",
+            fix="compare it with a declaration that works: unify tasks show <name>",
+        ) from error
 
 
 def _build(name: str, raw: Mapping[str, Any], file: Path) -> Task:
@@ -195,7 +230,11 @@ def _build(name: str, raw: Mapping[str, Any], file: Path) -> Task:
     for key in ("labels", "types", "scale"):
         if (raw.get(key) is not None) != (key == space) and not (key == "labels" and own):
             problem = "needs" if key == space else "has no"
-            raise DeclarationError(f"a {type_name} task {problem} {key}", field=key)
+            raise DeclarationError(
+                f"a {type_name} task {problem} {key}",
+                fix="see the keys of each task type in tasks/README.md",
+                field=key,
+            )
     fields = dict(raw.get("fields") or {})
     check_declared(kind, fields)
     answer_as = raw.get("answer_as")

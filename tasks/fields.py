@@ -144,4 +144,4 @@ def as_list(value: Any, separator: str | None, field: str) -> list[Any]:
         return [part.strip() for part in value.split(separator) if part.strip()]
     if isinstance(value, Iterable):
         return list(value)
-    raise RowError(f"{field} is no list", got=value, field=field)
+    raise RowError(f"{field} is no list", got=value, expected="a list", field=field)

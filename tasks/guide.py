@@ -104,5 +104,9 @@ def read_guide(path: Path) -> Guide:
 
     document = load_json(path, "utf-8")
     if not isinstance(document, Mapping):
-        raise DataError("a task that is no JSON object", file=str(path))
+        raise DataError(
+            "a task that is no JSON object",
+            expected="a JSON object with Definition and examples",
+            file=str(path),
+        )
     return guide_of(document, str(path))

@@ -171,7 +171,9 @@ class SubsetRows:
         chosen = getattr(self.drawn, split)
         if not chosen:
             raise DataError(
-                "no rows are left for a subset's validation", got=f"{len(rows)} training rows"
+                "no rows are left for a subset's validation",
+                got=f"{len(rows)} training rows",
+                fix="ask for fewer training rows",
             )
         return rows.select(chosen)
 

@@ -164,7 +164,12 @@ def _based(raw: Mapping[str, Any], above: tuple[str, ...] = ()) -> dict[str, Any
     base, cluster = values.pop("base", None), values.pop("cluster", None)
     if base is not None:
         if base in above:
-            raise DeclarationError("a suite that is its own base", got=(*above, base), field="base")
+            raise DeclarationError(
+                "a suite that is its own base",
+                got=(*above, base),
+                fix="name another base",
+                field="base",
+            )
         values = {**_based(_raw(_file(base)), (*above, base)), **values}
     if cluster is not None:
         everything = select((*(values.get("seen") or ()), *(values.get("unseen") or ())))
@@ -215,7 +220,12 @@ def made(name: str, raw: Mapping[str, Any]) -> Suite:
 def _raw(path: Path) -> dict[str, Any]:
     raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(raw, dict):
-        raise DeclarationError("a suite that is no mapping", file=str(path), got=raw)
+        raise DeclarationError(
+            "a suite that is no mapping",
+            file=str(path),
+            got=raw,
+            expected="keys like seen, unseen and limits",
+        )
     return raw
 
 

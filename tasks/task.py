@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _BATCH = 1000  # rows converted from Arrow to Python at a time
 _LISTED = 5
+# What the wrong kind of plain value provokes in code that takes it apart.
+_SHAPES = (TypeError, ValueError, AttributeError, LookupError, OverflowError)
 
 
 @dataclass
@@ -193,7 +195,15 @@ class Task:
             if isinstance(values, self.type):
                 made: Any = values
                 return cast(Example, dataclasses.replace(made, id=id))
-        return BUILDERS[self.kind](self, id, values, Counter() if mended is None else mended)
+        try:
+            return BUILDERS[self.kind](self, id, values, Counter() if mended is None else mended)
+        except _SHAPES as error:  # a number where a list belongs, a list where a mapping does …
+            raise RowError(
+                f"a row whose fields have another shape: {type(error).__name__}: {error}",
+                got=values,
+                expected=f"what the fields of a {self.type.__name__} hold, see tasks/README.md",
+                fix="map the fields to other columns, or load with on_bad_row=skip",
+            ) from error
 
     def examples(
         self,

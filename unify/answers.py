@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from formats.base import option_words
 from formats.examples import (
     Answer,
     Example,
+    MultiLabelClassification,
     MultipleChoice,
     QuestionAnswering,
+    Regression,
     Span,
     TextGeneration,
     TokenClassification,
@@ -56,10 +60,25 @@ def gold(example: Example) -> Any:
     return plain(example.gold, example)  # type: ignore[arg-type]
 
 
-def option_scores(example: Example, raws: Sequence[Raw]) -> tuple[float, ...] | None:
+def relative_odds(odds: Sequence[float]) -> tuple[float, ...]:
+    """Log-odds of each option's share in a softmax over the options of a row, of which exactly
+    one is right: its own less the logarithm of the others' summed odds. One option alone stays."""
+    if len(odds) < 2:
+        return tuple(odds)
+    values = np.array(odds, np.float64)
+    others = np.where(np.eye(len(values), dtype=bool), -np.inf, values)
+    highest = others.max(1)
+    rest = highest + np.log(np.exp(others - highest[:, None]).sum(1))
+    return tuple((values - rest).tolist())
+
+
+def option_scores(
+    example: Example, raws: Sequence[Raw], relative: bool = False
+) -> tuple[float, ...] | None:
     """One score per option of a closed example, in the options' order, else None.
 
-    Entail: the log-odds of yes; generate: the log-likelihood; extract: the margin over "no
+    Entail: the log-odds of yes, with ``relative`` against the row's other options where exactly
+    one is right (:func:`relative_odds`); generate: the log-likelihood; extract: the margin over "no
     answer" of the option's best place. None where the model wrote an answer instead.
     """
     if isinstance(example, TokenClassification):
@@ -69,6 +88,8 @@ def option_scores(example: Example, raws: Sequence[Raw]) -> tuple[float, ...] | 
         values = raws[0].values
     elif all(isinstance(r, Entailment) for r in raws):
         values = tuple(r.yes for r in raws if isinstance(r, Entailment))
+        if relative and not isinstance(example, MultiLabelClassification | Regression):
+            values = relative_odds(values)
     return values if values and len(values) == len(option_words(example)) else None
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .backbones import Backbone
     from .evaluation import Evaluation
     from .few_shot import FewShot
+    from .guard import Guard
     from .learners import Multitask
 
 Config = Mapping[str, Any]
@@ -115,7 +116,7 @@ def build_tokenizer(config: Config, suite: Suite) -> Any:
         from .backbones.factory import located
 
         return AutoTokenizer.from_pretrained(
-            located(config["name"]), revision=config.get("revision")
+            located(config["name"]), revision=config.get("revision"), trust_remote_code=False
         )
     return suite_tokenizer(config, suite)
 
@@ -159,6 +160,18 @@ def build_learner(config: Config, backbone: Backbone) -> Multitask:
     if name not in LEARNERS:
         raise UnknownName("learner", name, LEARNERS)
     return LEARNERS[name](backbone, optimum, **settings)  # type: ignore[no-any-return]
+
+
+def tune(config: Config, backbone: Backbone, seen: Sequence[Task]) -> None:
+    """Makes ``backbone`` (in place) what the ``tuning`` section asks for: most of it frozen, small
+    parts trained. A prompt that begins as words and names none begins as the labels of ``seen``."""
+    from .tuning import attach
+
+    settings = dict(config)
+    if settings.get("init") == "words" and not settings["words"]:
+        labels = [n for t in seen if t.labels for n in t.labels.names]
+        settings["words"] = list(dict.fromkeys(labels))
+    attach(backbone, settings)
 
 
 def build_suite(config: Config) -> Suite:
@@ -207,6 +220,9 @@ def build_stage(
 
 def build_evaluation(config: Config, seed: int, examples: int, folder: Path | None) -> Evaluation:
     from .evaluation import Evaluation
+    from .ranking import Ranking
+
+    ranked = {f.name: config[f.name] for f in dataclasses.fields(Ranking) if f.name in config}
 
     return Evaluation(
         tokens=config["tokens"],
@@ -215,6 +231,8 @@ def build_evaluation(config: Config, seed: int, examples: int, folder: Path | No
         examples=examples,
         predictions=folder,
         shared=config.get("shared", True),
+        metrics=tuple(config.get("metrics") or ()),
+        ranking=Ranking(**ranked),
     )
 
 
@@ -223,7 +241,12 @@ def build_few_shot(config: Config, format: Format) -> FewShot | None:
     from .few_shot import FewShot
 
     fields = [f.name for f in dataclasses.fields(FewShot)]
-    few = FewShot(**_known(FewShot, {k: config[k] for k in fields if k in config}, "evaluation"))
+    asked = {k: config[k] for k in fields if k in config}
+    if asked.get("chat") == "auto":  # a model from elsewhere decided before
+        asked["chat"] = "off"
+    if config.get("rule") == "channel":
+        asked["direction"] = "channel"
+    few = FewShot(**_known(FewShot, asked, "evaluation"))
     if few.plain:
         return None
     if format.name != "generate":
@@ -233,15 +256,33 @@ def build_few_shot(config: Config, format: Format) -> FewShot | None:
     return few
 
 
-def build_loggers(config: Config, folder: Path) -> list[Any]:
-    from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+def build_loggers(config: Config, folder: Path, step: int = 0) -> list[Any]:
+    """The loggers of a run that goes on behind ``step``."""
+    from pytorch_lightning.loggers import TensorBoardLogger
+
+    from .metrics_log import MetricsLog
 
     loggers: list[Any] = []
     if config["csv"]:
-        loggers.append(CSVLogger(folder, name="logs", version=""))
+        loggers.append(MetricsLog(folder / "logs" / "metrics.csv"))
     if config["tensorboard"]:
-        loggers.append(TensorBoardLogger(str(folder), name="tensorboard", version=""))
+        purge: dict[str, Any] = {"purge_step": step} if step else {}
+        loggers.append(TensorBoardLogger(str(folder), name="tensorboard", version="", **purge))
     return loggers
+
+
+# What the ``trainer`` section says beside the arguments of Lightning's trainer.
+OWN_TRAINER = (
+    "early_stopping", "checkpoint_every", "keep_checkpoints", "val_check_interval", "threads",
+    "on_bad_loss", "explode", "checkpoint_activations",
+)  # fmt: skip
+
+
+def build_guard(config: Config) -> Guard:
+    """What watches the loss, from the ``trainer`` section."""
+    from .guard import Guard
+
+    return Guard(config.get("on_bad_loss", "raise"), config.get("explode", 100.0))
 
 
 def build_trainer(
@@ -253,20 +294,12 @@ def build_trainer(
 ) -> pl.Trainer:
     """A Lightning trainer that counts optimizer steps; checkpoints go to ``folder``."""
     import pytorch_lightning as pl
-    from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+    from pytorch_lightning.callbacks import EarlyStopping
 
-    more: list[pl.Callback] = [
-        ModelCheckpoint(
-            dirpath=folder / "checkpoints",
-            filename="step-{step}",
-            auto_insert_metric_name=False,
-            save_last=True,
-            save_top_k=1,
-            monitor=None,
-            every_n_train_steps=config["checkpoint_every"],
-            enable_version_counter=False,
-        )
-    ]
+    from .checkpoints import WholeCheckpoints
+    from .saver import Saver
+
+    more: list[pl.Callback] = []
     every = config["val_check_interval"]
     if config["early_stopping"]:
         if not every:
@@ -274,12 +307,16 @@ def build_trainer(
                 "early stopping without validation", fix="set trainer.val_check_interval"
             )
         more.append(EarlyStopping("val/loss", patience=config["early_stopping"]))
-    own = ("early_stopping", "checkpoint_every", "val_check_interval", "threads")
-    kwargs = {k: v for k, v in config.items() if k not in own}
+    # The last one: what it saves is what the others leave behind a step.
+    keep = config.get("keep_checkpoints", 2)
+    more.append(Saver(folder / "checkpoints", config["checkpoint_every"], keep))
+    kwargs = {k: v for k, v in config.items() if k not in OWN_TRAINER}
+    kwargs["plugins"] = [*(kwargs.get("plugins") or ()), WholeCheckpoints()]
     known = inspect.signature(pl.Trainer.__init__).parameters
     for key in kwargs:
         if key not in known:
-            raise UnknownName("trainer setting", key, (*own, *known), field=f"trainer.{key}")
+            names = (*OWN_TRAINER, *known)
+            raise UnknownName("trainer setting", key, names, field=f"trainer.{key}")
     try:
         return pl.Trainer(
             **kwargs,
@@ -289,6 +326,7 @@ def build_trainer(
             limit_val_batches=None if every else 0,
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
+            enable_checkpointing=False,  # Lightning's own; Saver is ours
             enable_progress_bar=False,
             enable_model_summary=False,
             log_every_n_steps=10,

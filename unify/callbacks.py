@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from contextlib import ExitStack
 from typing import Any
@@ -22,6 +23,7 @@ class Curve(pl.Callback):
         self.losses: list[tuple[int, float]] = []
         self.validation: list[tuple[int, float]] = []
         self.tokens = 0
+        self._part = 0  # tokens of a step that is not done yet
         self._stack = ExitStack()
         self._advance: Advance | None = None
 
@@ -31,7 +33,7 @@ class Curve(pl.Callback):
         self._advance = self._stack.enter_context(progress("training", total, "steps"))
         if trainer.global_step:
             self._advance(trainer.global_step)
-        self._seen = trainer.global_step
+        self._seen, self._part = trainer.global_step, 0
 
     def on_train_batch_end(
         self,
@@ -41,12 +43,14 @@ class Curve(pl.Callback):
         batch: Batch,
         batch_idx: int,
     ) -> None:
-        self.tokens += batch.tokens
+        self._part += batch.tokens
         if trainer.global_step == self._seen:
             return
         step = self._seen = trainer.global_step
+        self.tokens, self._part = self.tokens + self._part, 0
         loss = float(trainer.callback_metrics["train/loss"])
-        self.losses.append((step, loss))
+        if math.isfinite(loss):  # a skipped step has none
+            self.losses.append((step, loss))
         if self._advance is not None:
             self._advance(1, f"loss {loss:.3f}")
 
@@ -73,27 +77,38 @@ class Curve(pl.Callback):
         self.tokens = int(state_dict["tokens"])
 
 
+def random_state() -> dict[str, Any]:
+    """The state of every random generator, in plain values and tensors."""
+    kind, keys, place, has_gauss, cached = np.random.get_state(legacy=True)
+    version, internal, gauss = random.getstate()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": [kind, torch.from_numpy(np.asarray(keys, np.int64)), place, has_gauss, cached],
+        "python": [version, list(internal), gauss],
+    }
+
+
 class Randomness(pl.Callback):
     """Saves and restores every random generator; the data's order needs none, it follows from the
     step."""
 
     def state_dict(self) -> dict[str, Any]:
-        kind, keys, place, has_gauss, cached = np.random.get_state(legacy=True)
-        version, internal, gauss = random.getstate()
-        return {
-            "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-            "numpy": [kind, torch.from_numpy(np.asarray(keys, np.int64)), place, has_gauss, cached],
-            "python": [version, list(internal), gauss],
-        }
+        return random_state()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._waiting = state_dict
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         state = getattr(self, "_waiting", None)
-        if state is None:
-            return
+        if state is not None:
+            self._restore(state)
+        if trainer is not None and trainer.global_rank:  # each process drops out other activations
+            torch.manual_seed(
+                torch.initial_seed() + 1_000_003 * trainer.global_rank + trainer.global_step
+            )
+
+    def _restore(self, state: dict[str, Any]) -> None:
         torch.set_rng_state(state["torch"].cpu())
         if state["cuda"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])

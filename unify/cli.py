@@ -9,12 +9,18 @@ from importlib import import_module
 
 VERBS = {
     "train": "train across a suite's seen tasks, evaluate on its unseen ones, write a report",
-    "evaluate": "a saved run on any suite, zero-shot",
+    "evaluate": "a saved run or any Hugging Face model, zero- or few-shot, on other tasks",
     "predict": "ask a saved run about a text, or a csv/jsonl file",
     "preview": "what a row becomes: example, prompt, tokens, labels, cuts",
+    "pretrain": "train a language-model head on unlabelled texts of tasks",
     "tasks": "list the tasks; `unify tasks show <name>` describes one",
     "suites": "list the suites; `unify suites check <name>` looks for leaks",
+    "reason": "chain of thought and its kin: a language model reasons before it answers",
+    "induce": "instructions and tasks that a language model writes: APE, Self-Instruct",
+    "align": "a supervised language model does more of what is preferred: PPO, DPO and others",
     "table": "compare finished runs in one table",
+    "serve": "a run as an HTTP service with a page",
+    "export": "a run as a plain Hugging Face folder with a model card, or a task for lm-eval",
     "compare": "two finished runs row by row: wins, losses, significance, flips",
 }
 

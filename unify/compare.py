@@ -123,7 +123,11 @@ def read_rows(path: Path) -> Rows:
         )
     found = {str(row["id"]): row for row in rows}
     if len(found) != len(rows):
-        raise RunError("a predictions file has rows twice", file=str(path))
+        raise RunError(
+            "a predictions file has rows twice",
+            fix="delete the file and evaluate again",
+            file=str(path),
+        )
     return found
 
 

@@ -30,11 +30,17 @@ OPEN = (
 )  # fmt: skip
 
 
+# Short for keys of their own: conf/task is no group of the run's configuration.
+SHORT = {"task": "protocol.task", "shots": "protocol.shots"}
+
+
 def opened(overrides: Sequence[str]) -> list[str]:
     """``model.head_options.size=32`` -> ``++model.head_options.size=32``: set it, new or not."""
     out = []
     for override in overrides:
-        key = override.partition("=")[0]
+        key, equals, value = override.partition("=")
+        if key in SHORT:
+            override = f"{SHORT[key]}{equals}{value}"
         free = any(key == o or key.startswith(o + ".") for o in OPEN) and "." in key
         out.append("++" + override if free else override)
     return out
@@ -102,6 +108,8 @@ def plain(config: Any) -> Plain:
     assert isinstance(values, dict)
     if isinstance(values.get("suite"), dict):
         values["suite"].setdefault("name", choice)
+    if _at(values, "protocol.task") is not None:  # by what the method is called in the table
+        values["protocol"]["method"] = OmegaConf.select(config, "hydra.runtime.choices.learner")
     return values  # type: ignore[return-value]
 
 
@@ -125,7 +133,11 @@ def _explained(name: str, overrides: Sequence[str], error: Exception) -> Excepti
         return UnknownName(f"choice for {choice.group(1)}", choice.group(2), shown)
     group = re.search(r"Could not override '([^']+)'.*No match in the defaults list", text, re.S)
     if group:
-        return ConfigError(f"no config group {group.group(1)!r}", got=list(overrides))
+        return ConfigError(
+            f"no config group {group.group(1)!r}",
+            got=list(overrides),
+            fix="see the folders under conf/",
+        )
     return ConfigError(text.splitlines()[0], got=list(overrides), fix="see the files under conf/")
 
 
@@ -143,8 +155,12 @@ def sweep(name: str, overrides: Sequence[str], job: Callable[[Plain, Path], Any]
     def one(config: Any) -> None:
         whole = OmegaConf.create(OmegaConf.to_container(config))
         with open_dict(whole):
-            whole.hydra = {"runtime": {"choices": dict(HydraConfig.get().runtime.choices)}}
-        job(plain(whole), Path(HydraConfig.get().runtime.output_dir))
+            choices = dict(HydraConfig.get().runtime.choices)
+            whole.hydra = {"runtime": {"choices": choices}}
+        values = plain(whole)
+        # By what the run is called in the table: several files may set the same name.
+        values["choices"] = {k: v for k, v in choices.items() if "/" not in k and v is not None}
+        job(values, Path(HydraConfig.get().runtime.output_dir))
 
     before = sys.argv
     sys.argv = [before[0], "--multirun", *opened(overrides)]

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 
 from formats.base import Format
-from formats.errors import ConfigError
+from formats.errors import ConfigError, UnknownName
 from tasks.suites import Suite
 
-from . import build, runs
+from . import build, ranks, runs
 from .backbones import Backbone
 from .quiet import quiet
 from .report import Report, write
+from .study import check, study, write_study
 from .suite_data import data_notes, leak_dict, load_suite, met_notes
 from .train import contacts, evaluate_suite, held_out_results
 
@@ -71,7 +72,30 @@ def _of_model(config: Mapping[str, Any], suite: Suite) -> Asked:
     return backbone, format, replace(suite, seen=(), clean=(), seen_as=()), Path(name).name
 
 
+def _asked(config: Mapping[str, Any], backbone: Backbone, format: Format) -> dict[str, Any]:
+    """The ``evaluation`` section; ``chat: auto`` becomes turns for a chat model from elsewhere."""
+    section = dict(config["evaluation"])
+    tokenizer = backbone.coder.tokenizer
+    talks = getattr(tokenizer, "chat_template", None) is not None
+    suits = backbone.layout.kind == "causal" and format.name == "generate"
+    if section.get("chat") == "auto":
+        plain = section.get("rule") not in ("channel", "perplexity")
+        fits = config.get("model") and talks and suits and plain
+        section["chat"] = "turns" if fits and section["direction"] == "direct" else "off"
+    return section
+
+
 def evaluate(config: Mapping[str, Any], folder: Path) -> Report:
+    """As :func:`evaluate_here`, by all processes that the environment names together; the first
+    of them writes."""
+    for key in config.get("trainer") or {}:
+        if key != "devices":
+            raise UnknownName("trainer setting", key, ("devices",), field=f"trainer.{key}")
+    with ranks.together():
+        return evaluate_here(config, folder)
+
+
+def evaluate_here(config: Mapping[str, Any], folder: Path) -> Report:
     """Scores of ``config['run']`` or ``config['model']`` on the suite's unseen tasks; writes
     ``folder``.
 
@@ -82,16 +106,29 @@ def evaluate(config: Mapping[str, Any], folder: Path) -> Report:
     quiet()
     asked = build.build_suite(config["suite"])
     backbone, format, suite, name = (_of_model if config.get("model") else _of_run)(config, asked)
-    ready = load_suite(suite, format, allow_leaks=config["allow_leaks"])
-    runs.write_config(folder, config)
+    with ranks.first():
+        ready = load_suite(suite, format, allow_leaks=config["allow_leaks"])
+        if ranks.rank() == 0:
+            runs.write_config(folder, config)
     examples = config["report"]["examples"]
+    section = _asked(config, backbone, format)
     settings = build.build_evaluation(
-        config["evaluation"],
+        section,
         config["seed"],
         examples,
         folder / "predictions" if examples else None,
     )
-    few = build.build_few_shot(config["evaluation"], format)
+    few = build.build_few_shot(section, format)
+    if section.get("study"):
+        check(section["study"], few)
+    settings.ranking.refuse(backbone, format, few.shots if few else (0,))
+    for side in (ready.unseen, ready.seen):
+        for task in list(side):
+            reason = settings.ranking.refusal(task) or (few.refusal(task) if few else None)
+            if reason is not None:
+                side.remove(task)
+                if side is ready.unseen or suite.held_out:
+                    ready.skipped[task.name] = reason
     how = (backbone, ready, format, settings, config["on_bad_row"], few)
     results, prepared = evaluate_suite(*how)
     held_out, tested = held_out_results(*how)
@@ -109,6 +146,8 @@ def evaluate(config: Mapping[str, Any], folder: Path) -> Report:
             [*ready.unseen, *(ready.seen if suite.held_out else ())],
         ),
         data_notes=[
+            *([{"notes": f"asked in the model's chat template: {few.chat}"}]
+              if few and few.chat != "off" else []),
             *data_notes(
                 {"test": [*prepared, *tested]},
                 [*ready.unseen, *(ready.seen if suite.held_out else ())],
@@ -119,5 +158,10 @@ def evaluate(config: Mapping[str, Any], folder: Path) -> Report:
         versions=runs.versions(),
         kind="evaluate",
     )
+    if ranks.rank():
+        return report
+    if section.get("study"):
+        assert few is not None
+        write_study(study(section["study"], few, results), folder)
     write(report, folder, examples=examples)
     return report

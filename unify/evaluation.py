@@ -4,36 +4,48 @@ from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
-from itertools import chain, islice
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from formats import Entail
-from formats.errors import UnifyError
+from formats.errors import ConfigError
 from formats.examples import Example
 from formats.features import yes_odds
-from formats.instances import Entailment, Raw, Scores, Spans
-from formats.store import FeatureStore, Rows, StoredRow
-from tasks import baselines, metrics
+from formats.instances import Entailment, Raw
+from formats.store import FeatureStore, Rows
+from tasks import metrics
 from tasks.metrics import Record
-from tasks.span_statistics import candidate_recall
 from tasks.task import Task
 
+from . import ranks
 from .answers import option_scores
 from .backbones import Backbone
-from .data.batching import token_batches
+from .calibrated import Recorded, batch_calibrated
+from .data.free import WithoutEnd, free_rows
 from .data.prepare import Preparation, row_number
 from .data.shots import together
 from .diagnosis import Diagnosis
 from .kept import Kept, code, digest, restored, weights, written
-from .report.notes import COLUMNS
+from .measured import measured, prompt_text
+from .predicting import merge, predicted
+from .ranking import AS_SET, Ranking
+from .results import TaskResult, summary
+
+__all__ = [
+    "Evaluation",
+    "TaskResult",
+    "block_end",
+    "decoded",
+    "evaluate_task",
+    "merge",
+    "predict_rows",
+    "summary",
+]
 
 BLOCK = 2048  # feature rows that are sorted by length and predicted together
 BATCHES = 8  # of full batches at most
@@ -50,7 +62,9 @@ class Evaluation:
     shapes a row (demonstrations).
 
     ``shared``: a language model's options are scored as a token tree, in which what rows begin
-    with (demonstrations) is computed once; where the model does not allow that, as before."""
+    with (demonstrations) is computed once; where the model does not allow that, as before.
+    ``ranking``: by what options are ranked. ``metrics`` come before the tasks' own, where a task's
+    type knows them: the first one is the result."""
 
     tokens: int = 16_384
     examples: int = 10
@@ -60,57 +74,16 @@ class Evaluation:
     weights: str = ""
     about: str = ""
     shared: bool = True
+    ranking: Ranking = AS_SET
+    metrics: tuple[str, ...] = ()
 
-
-@dataclass
-class TaskResult:
-    """One task's score with its 95% bootstrap interval, and what trivial methods reach."""
-
-    task: str
-    type: str
-    format: str
-    metric: str
-    value: float
-    low: float
-    high: float
-    rows: int
-    baselines: dict[str, float]
-    seconds: float
-    notes: dict[str, Any] = field(default_factory=dict)
-    examples: list[dict[str, Any]] = field(default_factory=list)
-    setting: str = ""  # what tells this result from others of the same task: 16-shot, ...
-
-    def as_dict(self) -> dict[str, Any]:
-        """The entry of ``report.json``."""
-        return {
-            "type": self.type,
-            "format": self.format,
-            "metric": self.metric,
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "rows": self.rows,
-            "baselines": self.baselines,
-            "seconds": round(self.seconds, 2),
-            **self.notes,
-        }
-
-
-def merge(parts: Sequence[Raw]) -> Raw:
-    """One raw prediction from those of a passage's windows: the best margin of each span."""
-    if len(parts) == 1:
-        return parts[0]
-    if all(isinstance(p, Scores) for p in parts):
-        table = np.array([p.values for p in parts if isinstance(p, Scores)])
-        return Scores(tuple(table.max(0).tolist()))
-    best: dict[tuple[int, int, int], Any] = {}
-    for part in parts:
-        assert isinstance(part, Spans)
-        for span in part.spans:
-            key = (span.start, span.end, span.type)
-            if key not in best or span.score > best[key].score:
-                best[key] = span
-    return Spans(tuple(sorted(best.values(), key=lambda s: (-s.score, s.start, s.end))))
+    def measuring(self, task: Task) -> Task:
+        """``task`` with :attr:`metrics` before its own. Raises UnknownName."""
+        for name in self.metrics:
+            metrics.metric(name)
+        known = [m for m in self.metrics if m in metrics.FOR_KIND[task.kind]]
+        first, *also = dict.fromkeys((*known, task.metric, *task.also))
+        return replace(task, metric=first, also=tuple(also)) if known else task
 
 
 def predict_rows(
@@ -120,28 +93,18 @@ def predict_rows(
     tokens: int,
     advance: Callable[[int], None] = lambda n: None,
 ) -> dict[int, list[Raw]]:
-    """Raw predictions per row number, in the order of the row's instances."""
-    parts: dict[int, dict[int, list[Raw]]] = defaultdict(lambda: defaultdict(list))
-    training = backbone.training
-    backbone.eval()
-    with torch.inference_mode():
-        lengths = store.column("length")
-        longest_first = sorted(numbers, key=lambda i: (-int(lengths[i]), i))
-        whole: list[StoredRow] = []
-
-        def apart() -> Iterator[StoredRow]:
-            for row in (store[i] for i in longest_first):
-                if backbone.at_once(row):
-                    whole.append(row)
-                else:
-                    yield row
-
-        for rows in chain(token_batches(apart(), tokens), (w for w in [whole] if w)):
-            for partial in backbone.predict(rows):
-                parts[partial.row][partial.instance].append(partial.raw)
-            advance(len(rows))
-    backbone.train(training)
-    return {row: [merge(found[i]) for i in sorted(found)] for row, found in parts.items()}
+    """Raw predictions per row number, in the order of the row's instances; of several processes
+    each computes a share."""
+    numbers = list(numbers)
+    if ranks.size() > 1:
+        mine = ranks.own(store.column("row"), numbers)
+        if not isinstance(store, FeatureStore):
+            for i in set(numbers) - set(mine):  # it counts in its facts what it lays out
+                store[i]
+        found = predicted(backbone, store, mine, tokens, advance)
+        advance(len(numbers) - len(mine))
+        return {row: raws for part in ranks.gathered(found) for row, raws in part.items()}
+    return predicted(backbone, store, numbers, tokens, advance)
 
 
 def block_end(lengths: np.ndarray, at: int, tokens: int) -> int:
@@ -159,9 +122,12 @@ def decoded(
     tokens: int,
     advance: Callable[[int], None] = lambda n: None,
     after: int = -1,
+    ranking: Ranking = AS_SET,
+    free: Sequence[Rows] = (),
 ) -> Iterator[Record]:
     """Every example of the prepared split with the model's answer and scores, in row order, those
-    up to row number ``after`` left out."""
+    up to row number ``after`` left out. ``free`` are the rows with inputs that say nothing, against
+    which ``ranking`` corrects the scores."""
     p = preparation
     groups = task.groups(p.split)
     rows = store.column("row")
@@ -174,18 +140,25 @@ def decoded(
         while stop < len(rows) and rows[stop] == rows[stop - 1]:
             stop += 1  # the windows of one row stay together
         raws = predict_rows(backbone, store, range(at, stop), tokens, advance)
+        beside = [predict_rows(backbone, f, range(at, stop), tokens) for f in free]
         for row in dict.fromkeys(rows[at:stop].tolist()):
             while row not in waiting:
                 example = next(examples)
                 waiting[row_number(example)] = example
             example = waiting.pop(row)
             waiting.clear()  # rows that the features skipped
-            found = together(raws[row]) if getattr(store, "apart", False) else raws[row]
+            found, *others = (
+                together(r[row]) if getattr(s, "apart", False) else r[row]
+                for s, r in zip((store, *free), (raws, *beside), strict=True)
+            )
+            if beside:
+                found = [ranking.corrected(found[0], [o[0] for o in others])]
             if backbone.layout.kind != "encoder" and p.format.name == "entail":
                 found = [Entailment(yes_odds(r)) for r in found]
             answer = p.format.decode(example, task.prompt, found, template=p.template(row))
             group = None if groups is None else groups[row]
-            yield Record(example, answer, option_scores(example, found), group)
+            relative = isinstance(p.format, Entail) and p.format.relative
+            yield Record(example, answer, option_scores(example, found, relative), group)
         at = stop
 
 
@@ -196,10 +169,24 @@ def evaluate_task(
     store: Rows,
     settings: Evaluation,
     advance: Callable[[int], None] = lambda n: None,
+    free: Sequence[Rows] | None = None,
 ) -> TaskResult:
-    """Scores one task. Predictions are written to ``settings.predictions`` as they come."""
+    """Scores one task. Predictions are written to ``settings.predictions`` as they come.
+
+    ``free``: the rows with inputs that say nothing, where they stand behind something; None: made
+    here, if ``settings.ranking`` needs them. Raises ConfigError where it cannot rank the task."""
     begun = time.perf_counter()
+    task = settings.measuring(task)
     backbone.sharing = settings.shared
+    ranking = settings.ranking
+    if (reason := ranking.refusal(task)) is not None:
+        raise ConfigError(reason, task=task.name, fix="leave the task out of the suite")
+    if free is None:
+        ranking.refuse(backbone, preparation.format)
+        free = free_rows(task, preparation, store, ranking.free, ranking.premise)
+    backbone.rule = ranking.scored
+    if not ranking.end:
+        store, *free = (WithoutEnd(s, backbone.layout.eos) for s in (store, *free))
     metric, *also = (metrics.metric(name, task.positive) for name in (task.metric, *task.also))
     scored = any(m.uses_scores for m in (metric, *also))
     records: list[Record] = []
@@ -212,7 +199,11 @@ def evaluate_task(
         return TaskResult(**finished)
     seen = Diagnosis(settings.examples)
     earlier = 0
-    stream = recorded(kept, backbone, task, preparation, store, settings, advance)
+    how = (backbone, task, preparation, store, settings, advance, free)
+    stream = recorded(kept, *how)
+    if ranking.calibrate == "batch":  # as scored, rows are kept beside: it continues, too
+        raw = kept and replace(kept, path=kept.path.parent / "uncalibrated" / kept.path.name)
+        stream = batch_calibrated(recorded(raw, *how), kept, task, preparation)
     for record, row, new in stream:
         earlier += not new
         # Scores are one number per option and row: kept only for a metric that reads them.
@@ -220,60 +211,10 @@ def evaluate_task(
         seen.add(record)
         if len(shown) < settings.examples:
             shown.append({**row, "prompt": prompt_text(record.example, task, preparation)})
-    if not records:
-        raise UnifyError(
-            "no labelled row to evaluate on",
-            task=task.name,
-            split=preparation.split,
-            fix="name a split with labels",
-        )
-    stats = metric.rows(records)
-    value = metric.reduce(stats)
-    low, high = metrics.bootstrap(metric, stats, n=settings.resamples, seed=settings.seed)
-    examples = [r.example for r in records]
-    trivial = {}
-    for name, baseline in baselines.BASELINES.items():
-        given = baseline(examples, settings.seed)
-        pairs = zip(records, given, strict=True)
-        trivial[name] = metric.reduce(
-            metric.rows([replace(r, answer=a, scores=None) for r, a in pairs])
-        )
-    notes: dict[str, Any] = seen.notes(lambda e: prompt_text(e, task, preparation))
+    result = measured(backbone, task, preparation, store, settings, records, seen, shown)
     if earlier:
-        notes["kept_rows"] = earlier
-    if why := backbone.unshared():
-        notes["unshared"] = why
-    if also:
-        notes["also"] = {m.name: m.reduce(m.rows(records)) for m in also}
-    signatures = {m.name: m.signature(records) for m in (metric, *also)}
-    if any(signatures.values()):
-        notes["signatures"] = {name: s for name, s in signatures.items() if s}
-    if isinstance(preparation.format, Entail):
-        found = candidate_recall(examples, preparation.format)
-        if found.rows:
-            notes["candidates"] = {"recall": found.recall, "per_row": found.per_row}
-    facts = store.facts
-    for key in (*(c for c in COLUMNS if c != "skipped"), "dropped_demonstrations"):
-        if facts.get(key):
-            notes[key] = facts[key]
-    if facts.get("skipped"):
-        notes["skipped_rows"] = facts["skipped"]
-    if task.notes:
-        notes["notes"] = list(task.notes)
-    result = TaskResult(
-        task.name,
-        task.type.__name__,
-        preparation.format.name,
-        metric.name,
-        value,
-        low,
-        high,
-        len(records),
-        trivial,
-        time.perf_counter() - begun,
-        notes,
-        shown,
-    )
+        result.notes["kept_rows"] = earlier
+    result.seconds = time.perf_counter() - begun
     if kept is not None:
         kept.finish(asdict(result))
     return result
@@ -285,9 +226,9 @@ def kept_rows(
     """Where the task's rows are kept, and what identifies them."""
     assert settings.predictions is not None
     own = settings.weights or weights(backbone)
-    return Kept(
+    return ranks.kept(
         settings.predictions / f"{task.name.replace('/', '_')}.jsonl",
-        digest(own, preparation.fingerprint(task), settings.about, code()),
+        digest(own, preparation.fingerprint(task), settings.about, settings.ranking, code()),
         digest(
             task.metric,
             task.also,
@@ -308,7 +249,8 @@ def recorded(
     store: Rows,
     settings: Evaluation,
     advance: Callable[[int], None],
-) -> Iterator[tuple[Record, dict[str, Any], bool]]:
+    free: Sequence[Rows] = (),
+) -> Iterator[Recorded]:
     """Every labelled row: its record, what is written of it, and whether it was computed now.
 
     Rows that an earlier start wrote are read and not computed again. Scores are as written, so
@@ -326,7 +268,8 @@ def recorded(
             store[i]
     advance(done)
     with nullcontext() if kept is None else kept.append() as sink:
-        for record in decoded(backbone, task, p, store, settings.tokens, advance, after):
+        tokens, ranking = settings.tokens, settings.ranking
+        for record in decoded(backbone, task, p, store, tokens, advance, after, ranking, free):
             if record.example.gold is None:
                 continue
             row = written(record)
@@ -334,26 +277,3 @@ def recorded(
                 sink.write(json.dumps(row, ensure_ascii=False) + "\n")
             scores = tuple(row["scores"]) if "scores" in row else None
             yield replace(record, scores=scores), row, True
-
-
-def prompt_text(example: Example, task: Task, preparation: Preparation) -> str:
-    """What the model reads for ``example``: its first instance, and how many more there are."""
-    from .preview import instance_text
-
-    instances = preparation.format.encode(
-        example, task.prompt, template=preparation.template(row_number(example))
-    )
-    first = next(instances)
-    more = sum(1 for _ in islice(instances, 1000))
-    text = instance_text(first)
-    return f"{text}\n(and {more}{'+' if more == 1000 else ''} more like it)" if more else text
-
-
-def summary(results: Sequence[TaskResult]) -> dict[str, float | None]:
-    """Macro average over tasks, and that of the best trivial method per task."""
-    if not results:
-        return {"value": None, "best_baseline": None}
-    return {
-        "value": float(np.mean([r.value for r in results])),
-        "best_baseline": float(np.mean([max(r.baselines.values()) for r in results])),
-    }

@@ -4,97 +4,37 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
-import numpy as np
 import torch
 
 from formats.base import Format
 from formats.collate import collate
-from formats.episodes import Direction
 from formats.errors import ConfigError
-from formats.store import Rows, StoredRow
+from formats.store import StoredRow
 from tasks.task import Task
 
 from .backbones import Backbone
 from .data import Preparation
-from .data.choices import CHOICES, SEEDED, picked
-from .data.compat import CompatRows, Texts, demonstrated
-from .data.episodes import Episodes
-from .data.shots import EpisodeRows, chosen
+from .data.behind import Behind, Ordered
+from .data.chat import Chat
+from .data.choices import SEEDED
+from .data.compat import Texts
+from .data.free import free_rows
+from .data.probing import best_order
+from .data.shots import chosen
 from .data.turns import Turns
+from .demonstrations.order import SCORES, orders
 from .evaluation import Evaluation, TaskResult, evaluate_task
+from .few_settings import FewShot
+from .means import mean_of, mean_over_ways
 from .suite_data import features
+from .ways import ways
 
-LABELS = ("gold", "shuffled")
+__all__ = ["FewShot", "evaluate_shots", "mean_of", "stepped"]
 
-
-@dataclass(frozen=True)
-class FewShot:
-    """Every unseen task is evaluated once per number of ``shots`` and kind of ``labels`` (of the
-    demonstrations), as the mean over ``seeds`` that demonstrations are drawn with; and once per
-    number of ``steps``: gradient steps of rate ``step_lr`` on the same rows, which are then not
-    shown. ``choose`` says which rows demonstrate (:mod:`unify.data.choices`), ``encoder`` what they
-    are compared with. The other settings are those of :class:`~unify.data.episodes.Episodes`."""
-
-    shots: tuple[int, ...] = (0,)
-    labels: tuple[str, ...] = ("gold",)
-    seeds: tuple[int, ...] = (0,)
-    direction: Direction = "direct"
-    instruction: bool = False
-    style: str = "prompt"
-    budget: int | None = None
-    steps: tuple[int, ...] = ()
-    step_lr: float = 0.05
-    choose: str = "random"
-    encoder: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.choose not in CHOICES:
-            raise ConfigError("unknown choice", got=self.choose, expected=", ".join(CHOICES))
-        if self.steps and self.choose != "random":
-            raise ConfigError(
-                "gradient steps on rows that are not drawn at random",
-                got=self.choose,
-                fix="evaluation.choose=random, or no evaluation.steps",
-            )
-        unknown = [label for label in self.labels if label not in LABELS]
-        if unknown or not self.labels:
-            raise ConfigError("unknown labels", got=unknown, expected=", ".join(LABELS))
-        if any(n < 1 for n in self.steps) or self.step_lr <= 0:
-            raise ConfigError("no gradient steps", got=(self.steps, self.step_lr))
-        if not self.seeds or not self.shots:
-            raise ConfigError(
-                "k-shot evaluation without shots or seeds", got=(self.shots, self.seeds)
-            )
-        _ = self.episodes
-
-    @property
-    def episodes(self) -> Episodes:
-        """How an unseen task's episodes are asked."""
-        return Episodes(
-            self.shots,
-            self.direction,
-            dense=False,
-            instruction=self.instruction,
-            style=self.style,  # type: ignore[arg-type]
-            budget=self.budget,
-        )
-
-    @property
-    def plain(self) -> bool:
-        """Whether this is nothing but zero-shot evaluation with the tasks' own prompts."""
-        return self == FewShot(seeds=self.seeds, labels=self.labels)
-
-    def cells(self) -> list[tuple[int, str, str]]:
-        """(shots, labels, name of the setting). Without demonstrations labels do not matter."""
-        found = []
-        for shots in self.shots:
-            for label in self.labels if shots else ("gold",):
-                found.append((shots, label, f"{shots}-shot" + ", shuffled" * (label != "gold")))
-        return found
-
+MOST = 24  # orders that ``all`` means at most
 
 def evaluate_shots(
     backbone: Backbone,
@@ -109,73 +49,134 @@ def evaluate_shots(
     advance: Callable[[int], None] = lambda n: None,
 ) -> list[TaskResult]:
     """One result per cell of ``few``. Raises ConfigError for a task without training rows."""
-    task, coder = few.episodes.asked(task), backbone.coder
+    if (reason := few.refusal(task)) is not None:
+        raise ConfigError(reason, task=task.name, fix="leave the task out of the suite")
+    chat = None if few.chat == "off" else Chat(backbone.coder)
+    if chat is not None and chat.coder.layout != backbone.layout:
+        backbone.coder = chat.coder
+        cast(Any, backbone).engine = None  # built anew for the other layout
+    how = (backbone, format, split, few, limits, on_bad_row, chat)
+    found: dict[str, list[TaskResult]] = {}
+    asked = ways(few.episodes.asked(task), few.templates)
+    for number, way in enumerate(asked):
+        place = settings.predictions
+        if len(asked) > 1 and place is not None:
+            place = place / f"template {number}"
+        for result in _one_way(way, replace(settings, predictions=place), advance, *how):
+            found.setdefault(result.setting, []).append(result)
+    return [mean_over_ways(task.name, results) for results in found.values()]
 
-    def prepared(of: str, **more: Any) -> Any:
+
+def _one_way(
+    task: Task,
+    settings: Evaluation,
+    advance: Callable[[int], None],
+    backbone: Backbone,
+    format: Format,
+    split: str,
+    few: FewShot,
+    limits: Callable[[str], int | None],
+    on_bad_row: str,
+    chat: Chat | None,
+) -> list[TaskResult]:
+    """One result per cell, with one way of asking."""
+    coder, ranking = backbone.coder, settings.ranking
+
+    def prepared(task: Task, of: str, **more: Any) -> Any:
         common: dict[str, Any] = {"limit": limits(of), "on_bad_row": on_bad_row, **more}
         return features([task], format, coder, of, f"preparing {task.name}", **common)
 
-    (held,) = prepared(split)
+    (held,) = prepared(task, split)
     preparation = Preparation(format, coder, split, limit=limits(split), on_bad_row=on_bad_row)  # type: ignore[arg-type]
-    pool = prepared("train", train=True) if max(few.shots) else []
+    pool = prepared(task, "train", train=True) if max(few.shots) else []
     if max(few.shots) and not pool:
         raise ConfigError(
             "no training rows to demonstrate with", task=task.name, fix="evaluation.shots=[0]"
         )
     compat = getattr(format, "compat", None) is not None
-    if compat and few.choose != "random":
+    own = {"gold", "shuffled"}
+    if compat and (few.choose != "random" or few.orders != "drawn" or set(few.labels) - own):
         raise ConfigError(
-            "the published layout draws its demonstrations at random",
-            got=few.choose,
-            fix="evaluation.choose=random, or format.compat=null",
+            "the published layout draws its demonstrations at random, with labels gold or shuffled",
+            got=(few.choose, few.orders, few.labels),
+            fix="format.compat=null",
         )
+    ranking.refuse(backbone, format, few.shots)
+    free = free_rows(task, preparation, held.store, ranking.free, ranking.premise)
+    if free and compat:
+        raise ConfigError("content-free inputs in the published layout", fix="format.compat=null")
     turns = Turns(task, (pool or [held])[0], coder, few.episodes)
-    texts = {of: Texts(task, of, format) for of in ("train", split)}
+    backbone.sharing, backbone.rule = settings.shared, None  # for who chooses by what it says
+    behind = Behind(
+        few,
+        turns,
+        [held.store, *free],
+        chat,
+        (Texts(task, "train", format), Texts(task, split, format)) if compat else None,
+        other_turns(few, coder, prepared) if "other_inputs" in few.labels else (),
+        backbone,
+    )
 
-    def behind(shots: int, seed: int, shuffled: bool) -> Rows:
-        if not compat:
-            shown = picked(
-                few.choose, turns, held.store, shots, seed, shuffled=shuffled, encoder=few.encoder
-            )
-            return EpisodeRows(
-                held.store, shown, turns.head, coder, direction=few.direction, budget=few.budget
-            )
-        ids: list[int] = []
-        if shots:
-            numbers = pool[0].store.column("row")
-            rows = [int(numbers[r]) for r in chosen(task.name, len(numbers), shots, seed)]
-            shuffle = f"{seed}/{task.name}" if shuffled else None
-            ids = demonstrated(texts["train"], rows, coder, few.episodes, shuffle)
-        return CompatRows(held.store, texts[split], ids, coder, few.episodes)
-
-    def within(name: str, seed: int, shots: int, label: str) -> Evaluation:
+    def within(name: str, seed: int, shots: int, label: str, more: str = "") -> Evaluation:
         """The settings of one cell: where its rows are kept, and what they depend on."""
         place = settings.predictions
         one = replace(few, shots=(shots,), labels=(label,), seeds=(seed,))
-        about = repr((name, one, limits("train")))
-        folder = place and place / f"{name}, seed {seed}"
+        about = repr((name, one, limits("train"), more))
+        folder = place and place / f"{name}, seed {seed}{more}"
         return replace(settings, predictions=folder, about=about)
 
     found = []
     for shots, label, name in few.cells():
-        drawn = few.choose in SEEDED or label != "gold"
-        runs = []
+        drawn = few.choose in SEEDED or label != "gold" or few.orders in SCORES
+        runs, said = [], []
         for seed in few.seeds if shots and drawn else few.seeds[:1]:
-            rows = behind(shots, seed, label == "shuffled")
-            own = within(name, seed, shots, label)
-            runs.append(evaluate_task(backbone, task, preparation, rows, own, advance))
-        found.append(mean_of(runs, name, few.seeds))
+            for order, sorter in _sorters(few, turns, backbone, min(shots, len(turns.rows)), seed):
+                rows, *beside = behind.rows(shots, seed, label, sorter)
+                place = within(name, seed, shots, label, order)
+                runs.append(
+                    evaluate_task(backbone, task, preparation, rows, place, advance, beside)
+                )
+                said.append((seed, order))
+        found.append(mean_of(runs, name, few.seeds, said))
     for shots, steps in ((k, n) for k in few.shots if k for n in few.steps):
         name = f"{shots} rows, {steps} steps"
         runs = []
         for seed in few.seeds:
             store = pool[0].store
             shown = [store[r] for r in chosen(task.name, len(store), shots, seed)]
-            own = within(name, seed, shots, "gold")
+            place = within(name, seed, shots, "gold")
             tuned = stepped(backbone, shown, steps, few.step_lr)
-            runs.append(evaluate_task(tuned, task, preparation, held.store, own, advance))
+            runs.append(evaluate_task(tuned, task, preparation, held.store, place, advance, free))
         found.append(mean_of(runs, name, few.seeds))
     return found
+
+
+def _sorters(
+    few: FewShot, turns: Turns, backbone: Backbone, k: int, seed: int
+) -> list[tuple[str, Ordered | None]]:
+    """The orders that ``k`` demonstrations are read in, by name."""
+    if few.orders == "drawn" or k < 2:
+        return [("", None)]
+    if few.orders in SCORES:
+        return [("", lambda shown: best_order(backbone, turns, shown, few.orders, seed))]
+
+    def by(order: tuple[int, ...]) -> Ordered:
+        return lambda shown: [shown[i] for i in order]
+
+    return [(f", order {'-'.join(map(str, o))}", by(o)) for o in orders(k, MOST, seed)]
+
+
+def other_turns(few: FewShot, coder: Any, prepared: Callable[..., Any]) -> list[Any]:
+    """The training rows of the task that ``few.others`` names, as turns. Raises ConfigError."""
+    from tasks import catalogue
+
+    if few.others is None:
+        raise ConfigError(
+            "inputs of another task, and none is named", fix="evaluation.others=<task>"
+        )
+    other = few.episodes.asked(catalogue.load(few.others))
+    turns = Turns(other, prepared(other, "train", train=True)[0], coder, few.episodes)
+    return [turns.turn(r) for r in range(len(turns.rows))]
 
 
 def stepped(backbone: Backbone, rows: Sequence[StoredRow], steps: int, lr: float) -> Backbone:
@@ -189,27 +190,3 @@ def stepped(backbone: Backbone, rows: Sequence[StoredRow], steps: int, lr: float
         (tuned.loss(batch) / max(batch.weight, 1.0)).backward()
         optimizer.step()
     return tuned
-
-
-def mean_of(runs: list[TaskResult], setting: str, seeds: tuple[int, ...]) -> TaskResult:
-    """The mean over seeds of one task's runs. The interval is the mean of theirs: it tells of the
-    rows; ``notes['seeds']`` has each seed's value."""
-    first = runs[0]
-    seconds = sum(r.seconds for r in runs)
-    notes = dict(first.notes)
-    if len(runs) > 1:
-        notes["seeds"] = {str(s): r.value for s, r in zip(seeds, runs, strict=True)}
-    dropped = sum(int(r.notes.get("dropped_demonstrations", 0)) for r in runs)
-    if dropped:
-        notes["dropped_demonstrations"] = dropped
-    mean = [float(np.mean([getattr(r, k) for r in runs])) for k in ("value", "low", "high")]
-    return replace(
-        first,
-        task=f"{first.task}, {setting}",
-        setting=setting,
-        value=mean[0],
-        low=mean[1],
-        high=mean[2],
-        seconds=seconds,
-        notes=notes,
-    )

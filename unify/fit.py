@@ -42,7 +42,8 @@ def fit(
         reason = format.refusal(task.type) or backbone.refusal(task.type, format.name)
         if reason:
             raise UnsupportedCell(
-                f"{task.type.__name__} cannot be asked as {format.name}: {reason}"
+                f"{task.type.__name__} cannot be asked as {format.name}: {reason}",
+                fix="use a run of another format or model",
             )
         preparation = Preparation(format, backbone.coder, "data", train=True)
         store = prepare(task, preparation, Path(folder))

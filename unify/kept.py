@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,8 +22,24 @@ if TYPE_CHECKING:
     from .backbones import Backbone
 
 STATE = ".state.json"
-_SHAPING = ("backbones", "data", "scoring", "demonstrations")  # packages whose code shapes a row
-_FILES = ("answers.py", "evaluation.py", "few_shot.py", "kept.py", "diagnosis.py")
+# Packages whose code shapes a row.
+_SHAPING = ("backbones", "data", "scoring", "demonstrations", "tuning")
+_FILES = (
+    "answers.py",
+    "calibrated.py",
+    "diagnosis.py",
+    "evaluation.py",
+    "few_settings.py",
+    "few_shot.py",
+    "kept.py",
+    "means.py",
+    "measured.py",
+    "predicting.py",
+    "ranking.py",
+    "ranks.py",
+    "results.py",
+    "ways.py",
+)
 
 
 def written(record: Record) -> dict[str, Any]:
@@ -51,7 +67,11 @@ def restored(examples: Iterable[Example], rows: Iterable[Mapping[str, Any]]) -> 
     for row in rows:
         example = next((e for e in found if e.id == row["id"]), None)
         if example is None:
-            raise RunError("a kept row that is not among the task's rows", row=row["id"])
+            raise RunError(
+                "a kept row that is not among the task's rows",
+                fix="delete the predictions file and evaluate again",
+                row=row["id"],
+            )
         scores = row.get("scores")
         answer = answer_of(row["answer"], example)
         yield Record(example, answer, tuple(scores) if scores else None, row.get("group"))
@@ -133,6 +153,14 @@ class Kept:
             file.truncate(size)
         self._write_state(None)
         return rows
+
+    def rewrite(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Puts ``rows`` in place of those that are there."""
+        Kept.begin(self)
+        beside = self.path.with_suffix(".tmp")
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        beside.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
+        os.replace(beside, self.path)
 
     def append(self) -> Any:
         """The open file; each line is flushed as it comes."""

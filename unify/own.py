@@ -54,5 +54,5 @@ def task_from_rows(
     path = folder / "rows.jsonl"
     with path.open("w", encoding="utf-8") as sink:
         for row in rows:
-            sink.write(json.dumps(dict(row), ensure_ascii=False) + "\n")
+            sink.write(json.dumps(dict(row)) + "\n")
     return task_from_file(path, kind, declaration, labelled=True)

@@ -5,10 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 QUIET_SECONDS = 10.0  # off a terminal, seconds between two lines
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Prints to stderr; a log file on a full disk is no reason to stop."""
+    with suppress(OSError):
+        print(text, end=end, file=sys.stderr, flush=True)
 
 
 class Advance(Protocol):
@@ -47,16 +53,16 @@ def progress(title: str, total: int, unit: str = "rows") -> Iterator[Advance]:
         words = note or words
         now = time.monotonic()
         if live and now - last > 0.1:
-            print(f"\r\x1b[2K{line()}", end="", file=sys.stderr, flush=True)
+            say(f"\r\x1b[2K{line()}", end="")
             last = now
         elif not live and now - last > QUIET_SECONDS:
-            print(line(), file=sys.stderr, flush=True)
+            say(line())
             last = now
 
     try:
         yield advance
     finally:
         if live:
-            print("\r\x1b[2K", end="", file=sys.stderr)
+            say("\r\x1b[2K", end="")
         if time.monotonic() - begun > 2:
-            print(line(), file=sys.stderr, flush=True)
+            say(line())

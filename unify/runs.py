@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from formats.base import Format
 from formats.errors import RunError, did_you_mean
 
+from .files import write_whole
+
+if TYPE_CHECKING:
+    from tasks.task import Task
+
 CONFIG, FACTS, MODEL, REPORT = "config.yaml", "run.json", "model", "report.json"
+DATA = "data.json"
 _PACKAGES = ("torch", "transformers", "pytorch-lightning", "datasets", "tokenizers", "numpy")
 
 
@@ -32,9 +38,41 @@ def versions() -> dict[str, str]:
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    """Makes the run folder if it is not there. Raises RunError where nothing can be written."""
     text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-    (folder / CONFIG).write_text(text, encoding="utf-8")
+    try:
+        write_whole(folder / CONFIG, text)
+    except OSError as error:
+        raise RunError(
+            "a run folder that cannot be written",
+            file=str(folder),
+            got=error.strerror or error,
+            expected="a folder that may be written, with room for checkpoints",
+            fix="start elsewhere, or give another name=…",
+        ) from None
+
+
+def same_data(folder: Path, tasks: Sequence[Task]) -> None:
+    """Notes which rows a run reads when it begins; later raises RunError where they changed."""
+    now = {t.name: t.fingerprint() for t in tasks}
+    path = folder / DATA
+    if not path.exists():
+        return write_whole(path, json.dumps(now, indent=1, ensure_ascii=False))
+    try:
+        before = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(
+            f"{DATA} cannot be read", file=str(path), got=error, fix="delete it"
+        ) from None
+    changed = sorted(name for name, mark in now.items() if before.get(name, mark) != mark)
+    if changed:
+        raise RunError(
+            "the rows or the declaration of a task changed since this run began",
+            file=str(folder),
+            got=", ".join(changed),
+            expected="the data that it began with",
+            fix=f"bring it back, or begin anew under another name=… ({DATA} says what was noted)",
+        )
 
 
 def find(path: str | Path) -> Path:
@@ -57,10 +95,18 @@ def read_config(folder: Path) -> dict[str, Any]:
         config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise RunError(
-            "a run's configuration cannot be read", file=str(folder), got=error
+            "a run's configuration cannot be read",
+            file=str(folder),
+            got=error,
+            fix="restore config.yaml, or start the run anew",
         ) from None
     if not isinstance(config, dict):
-        raise RunError("a run's configuration is no mapping", file=str(folder), got=config)
+        raise RunError(
+            "a run's configuration is no mapping",
+            file=str(folder),
+            got=config,
+            expected="key: value lines",
+        )
     return config
 
 
@@ -94,4 +140,4 @@ def seen_tasks(folder: Path) -> tuple[str, ...]:
 
 
 def write_facts(folder: Path, **facts: Any) -> None:
-    (folder / FACTS).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_whole(folder / FACTS, json.dumps(facts, indent=1, ensure_ascii=False))

@@ -15,14 +15,16 @@ from formats.errors import ConfigError, RunError
 from tasks.suites import Suite
 from tasks.task import Task
 
-from . import backbones, build, runs
+from . import backbones, build, checkpoints, processes, runs
 from .backbones import Backbone
 from .callbacks import Curve, Randomness
 from .data import Preparation, TaskFeatures
 from .evaluation import Evaluation, TaskResult, evaluate_task
 from .few_shot import FewShot, evaluate_shots
+from .fitting import fit
 from .kept import weights
 from .progress import progress
+from .prompts import protocol, recipes
 from .quiet import quiet
 from .report import Report, write
 from .suite_data import Ready, data_notes, features, leak_dict, load_suite, met_notes
@@ -122,6 +124,9 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
             file=str(folder),
             fix="give another name=…, or from=<run> to repeat it",
         )
+    config = protocol.applied(config)
+    if config["learner"]["name"] in recipes.RECIPES:
+        return recipes.run(config, folder)
     runs.write_config(folder, config)
     torch.set_num_threads(config["trainer"]["threads"] or torch.get_num_threads())
     pl.seed_everything(config["seed"], workers=True, verbose=False)
@@ -131,20 +136,28 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
     if not suite.seen:
         raise ConfigError("a suite without seen tasks", got=suite.name, fix="set suite.seen")
     data = config["data"]
-    curve = Curve()
-    trainer = build.build_trainer(  # before the data: it may refuse its settings
-        config["trainer"],
-        folder,
-        build.build_loggers(config["logger"], folder),
-        [curve, Randomness()],
-        data["accumulate"],
-    )
+    curve, guard = Curve(), build.build_guard(config["trainer"])
+    saved = folder / "checkpoints"
+
+    def trainer(parts: int) -> pl.Trainer:
+        """A trainer of ``parts`` micro-batches per optimizer step."""
+        step = checkpoints.step_of(next(iter(checkpoints.listed(saved)), None))
+        loggers = build.build_loggers(config["logger"], folder, step)
+        watched = [curve, guard, Randomness()]
+        return build.build_trainer(config["trainer"], folder, loggers, watched, parts)
+
+    trainer(data["accumulate"])  # before the data: it may refuse its settings
     before = runs.seen_tasks(runs.find(config["init"])) if config["init"] else ()
     ready = load_suite(suite, format, allow_leaks=config["allow_leaks"], before=before)
+    everything = (*ready.seen, *ready.unseen)
+    runs.same_data(folder, everything)
     config = build.with_bounds(config, ready.seen, suite.limit("train"))
     format = build.build_format(config["format"])
     runs.write_config(folder, config)
     backbone = start(config, ready, format)
+    build.tune(config.get("tuning") or {"name": "full"}, backbone, ready.seen)
+    if config["trainer"].get("checkpoint_activations"):
+        backbone.save_memory()
     ready.seen = answerable(backbone, format, ready.seen, ready.skipped)
 
     common: dict[str, Any] = {
@@ -153,9 +166,15 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         "templates": data["templates"],
     }
     rows = limits(suite, data)
-    splits = {t.name: suite.train_split(t.name) for t in ready.seen}
+    own = {t.name: suite.train_split(t.name) for t in ready.seen}
     learner = build.build_learner(config["learner"], backbone)
-    asked = [learner.asked(task) for task in ready.seen]
+    ways = [learner.ways(task, own[task.name]) for task in ready.seen]
+    asked = [way for several in ways for way in several]
+    splits = {
+        way.name: own[task.name]
+        for task, several in zip(ready.seen, ways, strict=True)
+        for way in several
+    }
     seen = features(
         asked,
         format,
@@ -166,36 +185,39 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         **common,
     )
     held = features(
-        asked,
+        [first for first, *_ in ways],
         format,
         backbone.coder,
-        {name: "validation" for name, split in splits.items() if split != "validation"},
+        {name: "validation" for name, split in own.items() if split != "validation"},
         "preparing validation rows",
         limit=rows["validation"],
         **common,
     )
-    sizes = {t.name: len(t.store) for t in seen}
+    sizes = {t.name: len(t.store) for t in seen if t.name in own}
     kinds = {t.name: t.kind for t in ready.seen}
     rates = build.build_rates(data, sizes, kinds)
-    module = learner.data(
-        asked,
-        seen,
-        rates,
-        format,
-        validation=held,
-        batch_size=data["batch_size"],
-        parts=data["accumulate"],
-        bucket=data["bucket"],
-        seed=config["seed"],
-        stage=build.build_stage(data, rates, kinds, config["trainer"]),
-    )
-    last = folder / "checkpoints" / "last.ckpt"
-    trainer.fit(
-        learner,
-        datamodule=module,
-        ckpt_path=str(last) if last.exists() else None,
-        weights_only=True,
-    )
+    spread = learner.spread(rates)
+    stage = build.build_stage(data, rates, kinds, config["trainer"])
+
+    def module(parts: int) -> pl.LightningDataModule:
+        return learner.data(
+            asked,
+            seen,
+            spread,
+            format,
+            validation=held,
+            batch_size=data["batch_size"],
+            parts=parts,
+            bucket=data["bucket"],
+            seed=config["seed"],
+            stage=stage,
+        )
+
+    size = data["batch_size"]
+    parts = fit(learner, trainer, module, saved, parts=data["accumulate"], batch_size=size)
+    processes.alone()
+    runs.same_data(folder, everything)  # no score on other rows than were checked for leaks
+    trained = sum(p.numel() for p in backbone.parameters() if p.requires_grad)
     backbones.save(backbone, folder / runs.MODEL)
 
     settings = build.build_evaluation(
@@ -220,7 +242,7 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         seconds=time.perf_counter() - begun,
         losses=curve.losses,
         validation=curve.validation,
-        mixture=mixture_table(seen, rates),
+        mixture=mixture_table(seen, spread),
         leaks=[leak_dict(leak) for leak in ready.leaks],
         allowed_leaks=bool(config["allow_leaks"]),
         contact=contacts(
@@ -229,6 +251,8 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         ),
         data_notes=[
             *learner.notes(),
+            *guard.notes(),
+            *smaller(data["accumulate"], parts),
             *data_notes(
                 {"train": seen, "validation": held, "test": [*prepared, *tested]},
                 [*ready.seen, *ready.unseen],
@@ -239,7 +263,6 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         versions=runs.versions(),
         kind="train",
     )
-    write(report, folder, examples=config["report"]["examples"])
     runs.write_facts(
         folder,
         seconds=report.seconds,
@@ -247,9 +270,11 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         tokens=curve.tokens,
         seed=config["seed"],
         parameters=sum(p.numel() for p in backbone.parameters()),
+        trained=trained,
         data={t.name: t.fingerprint() for t in (*ready.seen, *ready.unseen)},
         versions=runs.versions(),
     )
+    write(report, folder, examples=config["report"]["examples"])
     return report
 
 
@@ -267,6 +292,14 @@ def start(config: Mapping[str, Any], ready: Ready, format: Format) -> Backbone:
             )
         return backbone  # type: ignore[no-any-return]
     return build.build_backbone(config["model"], format, ready.suite)
+
+
+def smaller(asked: int, parts: int) -> list[dict[str, Any]]:
+    """For the report: that memory ran out, and what came of it."""
+    if parts == asked:
+        return []
+    line = f"memory ran out: {parts} micro-batches per optimizer step instead of {asked}"
+    return [{"task": "training", "notes": [line]}]
 
 
 def contacts(trained_on: Sequence[str], evaluated: Sequence[Task]) -> list[str]:

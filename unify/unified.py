@@ -29,6 +29,7 @@ from formats.examples import (
 from formats.features import Group, featurize, yes_odds
 from formats.instances import Entailment, Raw
 from formats.prompts import Prompt, default_prompt
+from formats.spaces import need_text
 from formats.store import StoredRow, in_memory
 
 from .answers import option_scores, plain
@@ -65,6 +66,19 @@ def shares(example: Example, raws: Sequence[Raw]) -> dict[str, float] | None:
     return {w: x / sum(weights) for w, x in zip(words, weights, strict=True)}
 
 
+def _several(items: object, name: str) -> tuple[str, ...]:
+    """``items`` as a tuple; the spaces check what is in it. Raises RowError: a text is no list."""
+    if isinstance(items, str) or not isinstance(items, Iterable):
+        raise RowError(
+            f"{name} are no list",
+            got=items,
+            expected="a list of texts",
+            field=name,
+            fix=f"{name}=[{items}, …]" if isinstance(items, str) else "give a list",
+        )
+    return tuple(items)
+
+
 class Unified:
     """A backbone, the format it was trained in, and the eight ways of asking.
 
@@ -93,12 +107,13 @@ class Unified:
     def predict(
         self,
         examples: Iterable[Example],
-        prompt: Prompt | None = None,
+        prompt: Prompt | Callable[[Example], Prompt] | None = None,
         refused: Callable[[Example, RowError], None] | None = None,
     ) -> Iterator[tuple[Example, Answer, list[Raw]]]:
         """Each example with its answer and raw predictions, in order, a chunk at a time.
 
-        An example that does not fit into the model goes to ``refused``; without it, RowError.
+        ``prompt`` is one for all, or gives each example its own. An example that does not fit into
+        the model goes to ``refused``; without it, RowError.
         """
         import torch
 
@@ -106,7 +121,10 @@ class Unified:
 
         stream = iter(examples)
         while chunk := list(islice(stream, CHUNK)):
-            prompts = [prompt or default_prompt(e.kind, self.language) for e in chunk]
+            if callable(prompt):
+                prompts = [prompt(e) for e in chunk]
+            else:
+                prompts = [prompt or default_prompt(e.kind, self.language) for e in chunk]
             for e in chunk:
                 reason = self.backbone.refusal(type(e), self.format.name)
                 if reason:
@@ -159,7 +177,7 @@ class Unified:
         instruction: str | None = None,
     ) -> Result:
         """The label of a text or a pair; with ``several``, all labels that fit."""
-        space = LabelSpace(tuple(labels))
+        space = LabelSpace(_several(labels, "labels"))
         cls = MultiLabelClassification if several else TextClassification
         return self.ask(cls("input", text, space, text_b), instruction)
 
@@ -172,7 +190,8 @@ class Unified:
         instruction: str | None = None,
     ) -> Result:
         """The option that answers: ``{"index", "option"}``."""
-        return self.ask(MultipleChoice("input", question, tuple(options), context), instruction)
+        listed = _several(options, "options")
+        return self.ask(MultipleChoice("input", question, listed, context), instruction)
 
     def answer(
         self,
@@ -191,7 +210,8 @@ class Unified:
 
     def tag(self, text: str, types: Sequence[str], *, instruction: str | None = None) -> Result:
         """Typed spans: ``{"start", "end", "type", "text"}`` each."""
-        return self.ask(TokenClassification("input", text, TypeSpace(tuple(types))), instruction)
+        space = TypeSpace(_several(types, "types"))
+        return self.ask(TokenClassification("input", text, space), instruction)
 
     def relate(
         self,
@@ -204,7 +224,9 @@ class Unified:
     ) -> Result:
         """The relation between two phrases that stand in ``text`` (their first occurrences)."""
         spans = []
+        need_text(text, "text")
         for name, phrase in (("head", head), ("tail", tail)):
+            need_text(phrase, name)
             at = text.find(phrase)
             if at < 0 or not phrase:
                 raise RowError(
@@ -214,7 +236,7 @@ class Unified:
                     expected="a phrase of the text, letter by letter",
                 )
             spans.append(Span(at, at + len(phrase)))
-        space = LabelSpace(tuple(labels))
+        space = LabelSpace(_several(labels, "labels"))
         return self.ask(
             RelationClassification("input", text, spans[0], spans[1], space), instruction
         )

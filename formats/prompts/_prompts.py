@@ -78,7 +78,10 @@ def _variant(format: str, raw: object, where: str) -> Variant:
     missing = [p for p in _PARTS[format] if p not in raw]
     if missing:
         raise DeclarationError(
-            f"a {format} template lacks {', '.join(missing)}", got=dict(raw), field=where
+            f"a {format} template lacks {', '.join(missing)}",
+            got=dict(raw),
+            fix="write a template for each of these parts",
+            field=where,
         )
     target = raw.get("target", "text")
     if target not in ("text", "letter"):

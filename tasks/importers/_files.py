@@ -20,9 +20,13 @@ def document(path: Path) -> Mapping[str, Any]:
     try:
         found = load_json(path, "utf-8")
     except RecursionError:
-        raise DataError("JSON that is nested too deeply", file=str(path)) from None
+        raise DataError(
+            "JSON that is nested too deeply", fix="leave the file out of the folder", file=str(path)
+        ) from None
     if not isinstance(found, Mapping):
-        raise DataError("a document that is no JSON object", file=str(path))
+        raise DataError(
+            "a document that is no JSON object", expected="a JSON object", file=str(path)
+        )
     return found
 
 

@@ -85,6 +85,7 @@ class Draft:
         files, rows: per split, in its order.
         more: further keys of the declaration.
         group: column whose equal values stay on one side of a derived split.
+        options: of the layout's reader.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Draft:
     group: str = "input"
     language: str = "English"
     notes: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def found(self) -> Found:
         """The task, with every row tried as it will be when it is loaded.
@@ -112,7 +114,7 @@ class Draft:
             **{k: v for k, v in self.more.items() if v},
             "language": code,
             "source": source,
-            "format": self.layout,
+            "format": {self.layout: dict(self.options)} if self.options else self.layout,
             "splits": splits,
             "fields": dict(self.fields),
             "unverified": True,
@@ -139,7 +141,11 @@ class Draft:
             broken[split] = sum(refused.values())
             if broken[split] == len(listed):
                 reason = next(iter(refused), "no row")
-                raise RowError(f"no usable row in split {split}: {reason}", task=self.name)
+                raise RowError(
+                    f"no usable row in split {split}: {reason}",
+                    fix="repair the file, or leave it out of the folder",
+                    task=self.name,
+                )
         if any(broken.values()):
             raw["broken"] = {split: n for split, n in broken.items() if n}
         return Found(
@@ -171,7 +177,10 @@ def _writable(raw: Mapping[str, Any]) -> None:
     try:
         "".join(_strings(raw)).encode()
     except UnicodeEncodeError:
-        raise DataError("a lone surrogate among the texts that describe the task") from None
+        raise DataError(
+            "a lone surrogate among the texts that describe the task",
+            fix="write the texts in UTF-8",
+        ) from None
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -60,7 +60,11 @@ def read(path: Path) -> tuple[str, list[Original], list[str]]:
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader)  # a SafeLoader: plain data only
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         first = " ".join(str(error).split())
-        raise DataError(f"not promptsource's YAML: {first}", file=str(path)) from None
+        raise DataError(
+            f"not promptsource's YAML: {first}",
+            expected="a templates.yaml as promptsource writes it",
+            file=str(path),
+        ) from None
     listed = raw.get("templates") if isinstance(raw, Mapping) else None
     if not isinstance(listed, Mapping) or not listed:
         raise DataError("no templates", file=str(path), expected="dataset, subset, templates")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from formats.errors import ConfigError, UnifyError
 
-from . import bigbench, induction, metaicl, natural, p3, promptsource, self_instruct
+from . import bigbench, induction, lm_eval, metaicl, natural, p3, promptsource, self_instruct
 from ._files import glance
 from ._found import Bad, Found
 
@@ -36,6 +36,7 @@ IMPORTERS = (
     Importer(p3.LAYOUT, p3.sniff, p3.found),
     Importer(self_instruct.LAYOUT, self_instruct.sniff, self_instruct.found),
     Importer(promptsource.LAYOUT, promptsource.sniff, promptsource.found),
+    Importer(lm_eval.LAYOUT, lm_eval.sniff, lm_eval.found),
 )
 
 
@@ -51,7 +52,8 @@ class Nothing:
 
 
 def files_of(place: Path) -> list[list[Path]]:
-    """The .json, .jsonl and templates.yaml files at ``place``, by unit, in order of their paths.
+    """The .json, .jsonl and templates.yaml files and lm-eval's YAMLs at ``place``, by unit, in
+    order of their paths.
 
     Raises ConfigError when there is none.
     """
@@ -60,7 +62,7 @@ def files_of(place: Path) -> list[list[Path]]:
             Path(folder) / name
             for folder, _, names in os.walk(place)
             for name in names
-            if name.endswith(SUFFIXES)
+            if name.endswith(SUFFIXES) or lm_eval.sniff(Path(folder) / name)
         )
     else:
         paths = [place] if place.is_file() else []
@@ -68,7 +70,7 @@ def files_of(place: Path) -> list[list[Path]]:
         raise ConfigError(
             "nothing to import",
             got=str(place),
-            expected="a .json, .jsonl or templates.yaml file, or a folder that holds some",
+            expected="a .json, .jsonl or templates.yaml file, lm-eval's YAML, or a folder of some",
         )
     units: dict[Hashable, list[Path]] = {}
     for path in paths:

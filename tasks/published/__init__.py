@@ -43,6 +43,7 @@ class Published:
                 "a published task is one of ours, or has a cluster and a lineage",
                 task=self.name,
                 got=(self.task, self.cluster, sorted(self.lineage)),
+                fix="give it base: of ours, or cluster and lineage",
             )
 
 

@@ -19,7 +19,9 @@ from .instructions import (
     self_instruct,
 )
 from .joined import grouped, matching
+from .lm_eval import lm_eval
 from .oracle import extractive
+from .plain import plain_text
 from .reading import drop, quac
 from .relations import fewrel, semeval_relations
 from .tables import delimited, lines, parallel, per_file, tab_separated
@@ -53,12 +55,14 @@ READERS: dict[str, Reader] = {
     "grouped": grouped,
     "matching": matching,
     "extractive": extractive,
+    "plain_text": plain_text,
     "natural_instructions": natural_instructions,
     "metaicl": metaicl,
     "bigbench": bigbench,
     "p3": p3,
     "instruction_induction": instruction_induction,
     "self_instruct": self_instruct,
+    "lm_eval": lm_eval,
 }
 
 __all__ = ["READERS", "Path", "Reader", "Row"]

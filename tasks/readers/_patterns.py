@@ -24,7 +24,10 @@ def with_patterns(
             compiled[column] = re.compile(pattern, re.DOTALL)
         except re.error as error:
             raise DeclarationError(
-                f"no regular expression: {error}", got=pattern, field=f"format.patterns.{column}"
+                f"no regular expression: {error}",
+                got=pattern,
+                fix="mend the pattern in the task's format",
+                field=f"format.patterns.{column}",
             ) from None
         if not compiled[column].groupindex:
             raise DeclarationError(

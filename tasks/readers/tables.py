@@ -85,7 +85,12 @@ def lines(
     """One row per line that is not blank: ``{text}``, or the named groups of ``pattern``."""
     matcher = re.compile(pattern) if pattern else None
     if matcher is not None and not matcher.groupindex:
-        raise DeclarationError("a line pattern without named groups", got=pattern, field="format")
+        raise DeclarationError(
+            "a line pattern without named groups",
+            got=pattern,
+            expected="groups like (?P<text>.*), one per column",
+            field="format",
+        )
     for number, line in text_lines(path, encoding):
         if not line.strip():
             continue

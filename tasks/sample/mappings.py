@@ -3,6 +3,8 @@ demonstrations can tell.
 
 Task number ``t`` owns ``CLASSES * PER_CLASS`` key words and ``CLASSES`` label words; no other task
 has any of them, so that a task that was never trained on has words and labels never read before.
+The wide family has ``WIDE`` key words per class, and so fewer tasks of the same words.
+
 Every word is one of the beginnings and one of the endings of :mod:`.names`, all of which the other
 tasks use, too.
 """
@@ -17,8 +19,8 @@ from typing import Any
 from .names import BEGINNINGS, ENDINGS
 
 CLASSES = 3
-PER_CLASS = 2
-CLUSTERS, PER_CLUSTER = 20, 16
+PER_CLASS, WIDE = 2, 4
+CLUSTERS, WIDE_CLUSTERS, PER_CLUSTER = 20, 12, 16
 _SEED = 20  # of the words: another seed is another family
 _FILLERS = tuple("a and in it of one so that the then to with".split())
 
@@ -34,17 +36,20 @@ class Mapping:
 
 
 @cache
-def mappings() -> dict[str, Mapping]:
-    """All tasks of the family by name."""
+def mappings(wide: bool = False) -> dict[str, Mapping]:
+    """All tasks of the family, or of the wide one, by name."""
     words = [(b + e) for b in BEGINNINGS for e in ENDINGS]
-    Random(_SEED).shuffle(words)
+    Random(_SEED + wide).shuffle(words)
     stock = iter(dict.fromkeys(words))
+    prefix, clusters, per_class = ("mapping", CLUSTERS, PER_CLASS)
+    if wide:
+        prefix, clusters, per_class = ("wide_mapping", WIDE_CLUSTERS, WIDE)
     found = {}
-    for number in range(CLUSTERS * PER_CLUSTER):
-        name = f"mapping_{number:03d}"
+    for number in range(clusters * PER_CLUSTER):
+        name = f"{prefix}_{number:03d}"
         labels = tuple(next(stock) for _ in range(CLASSES))
-        keys = tuple(tuple(next(stock) for _ in range(PER_CLASS)) for _ in range(CLASSES))
-        found[name] = Mapping(name, f"mappings_{number // PER_CLUSTER:02d}", labels, keys)
+        keys = tuple(tuple(next(stock) for _ in range(per_class)) for _ in range(CLASSES))
+        found[name] = Mapping(name, f"{prefix}s_{number // PER_CLUSTER:02d}", labels, keys)
     return found
 
 
@@ -53,7 +58,7 @@ def rows(task: str, split: str, n: int, seed: int = 0, fillers: int = 0) -> list
 
     Row ``i`` depends on ``(seed, task, split, i)`` alone.
     """
-    mapping = mappings()[task]
+    mapping = mappings(task.startswith("wide_"))[task]
     made = []
     for index in range(n):
         rng = Random(f"row {index} of {split} of {task} with seed {seed}")
@@ -64,7 +69,7 @@ def rows(task: str, split: str, n: int, seed: int = 0, fillers: int = 0) -> list
     return made
 
 
-def variants() -> dict[str, dict[str, Any]]:
+def variants(wide: bool = False) -> dict[str, dict[str, Any]]:
     """Per task the keys in which it differs from ``conf/task/sample_mappings.yaml``."""
     return {
         name: {
@@ -73,5 +78,10 @@ def variants() -> dict[str, dict[str, Any]]:
             "source": {"args": {"task": name}},
             "labels": list(mapping.labels),
         }
-        for name, mapping in mappings().items()
+        for name, mapping in mappings(wide).items()
     }
+
+
+def wide_variants() -> dict[str, dict[str, Any]]:
+    """The same for ``conf/task/sample_mappings_wide.yaml``."""
+    return variants(wide=True)

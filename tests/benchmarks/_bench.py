@@ -7,7 +7,9 @@ import gc
 import json
 import os
 import platform
+import resource
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,37 @@ def side_by_side(calls: Mapping[str, Callable[[], float]], repeats: int) -> dict
             found[name].append(calls[name]())
         order.reverse()
     return {name: Figures(tuple(values)) for name, values in found.items()}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished ``unify train``: its report, and what it took from Python's start to its end."""
+
+    report: Mapping[str, Any]
+    seconds: float  # by the clock
+    cpu: float  # seconds of all cores together: other jobs on the machine change it little
+
+
+def train(name: str, overrides: Sequence[str], folder: Path) -> Trained:
+    """Runs ``unify train name=<name> <overrides>`` as a process of its own; the run's folder is
+    ``folder/runs/<name>``. Exits with its output where it fails."""
+    arguments = [f"name={name}", *overrides]
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "unify", "train", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    seconds, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise SystemExit(f"unify train {' '.join(arguments)} failed:\n{done.stdout}")
+    report = json.loads((folder / "runs" / name / "report.json").read_text(encoding="utf-8"))
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Trained(report, seconds, cpu)
 
 
 def machine() -> str:

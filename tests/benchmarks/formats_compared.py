@@ -8,52 +8,32 @@ every compared format supports.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from _bench import finish, parser, table
+from _bench import finish, parser, table, train
 
 FORMAT = "extract"  # the default, which the bar is for
 POINTS, SECONDS = 0.20, 300.0
-ROOT = Path(__file__).resolve().parents[2]
 Tasks = dict[str, dict[str, Any]]
 
 
-def train(format: str, seed: int, overrides: Sequence[str], folder: Path) -> dict[str, Any]:
+def one(format: str, seed: int, overrides: Sequence[str], folder: Path) -> dict[str, Any]:
     """One run's tasks and its wall-clock seconds, start of Python included."""
-    name = f"{format}-{seed}"
-    arguments = [f"format={format}", f"seed={seed}", f"name={name}", "suite=sample", *overrides]
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    begun = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "unify", "train", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    seconds = time.perf_counter() - begun
-    if done.returncode:
-        raise SystemExit(f"unify train {' '.join(arguments)} failed:\n{done.stdout}")
-    report = json.loads((folder / "runs" / name / "report.json").read_text(encoding="utf-8"))
+    arguments = [f"format={format}", f"seed={seed}", "suite=sample", *overrides]
+    run = train(f"{format}-{seed}", arguments, folder)
     tasks = {
         task: {
             "type": entry["type"],
             "value": entry["value"],
             "baseline": max(entry["baselines"].values()),
         }
-        for task, entry in unseen(report).items()
+        for task, entry in unseen(run.report).items()
     }
-    return {"seconds": seconds, "tasks": tasks}
+    return {"seconds": run.seconds, "tasks": tasks}
 
 
 def unseen(report: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -147,7 +127,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for format in options.formats.split(","):
             for seed in map(int, options.seeds.split(",")):
-                run = train(format, seed, options.overrides, Path(folder))
+                run = one(format, seed, options.overrides, Path(folder))
                 runs.setdefault(format, {})[seed] = run
                 value, trivial = mean(run["tasks"], "value"), mean(run["tasks"], "baseline")
                 print(

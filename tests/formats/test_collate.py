@@ -106,9 +106,23 @@ def test_masked_targets_stand_behind_masks() -> None:
     for k, word in enumerate((" three boats", " no")):
         (ids,) = c.ids([word])
         holes = batch.ids[k] == c.layout.mask
-        assert batch.target[k][holes].tolist() == ids
+        assert holes.sum() == len(c.ids([" three boats"])[0])  # of the longest option
+        assert batch.target[k][holes].tolist() == ids + [-100] * (int(holes.sum()) - len(ids))
         assert (batch.target[k][~holes] == -100).all()
         assert real(batch, k)[-1] == c.layout.eos
+
+
+def test_the_number_of_blanks_tells_nothing_of_the_answer() -> None:
+    c = coder("bpe", "masked", max_target=16)
+    options = ("three boats", "no")
+    rows = stored(
+        c, *([GenerateInstance("Which?", target, options)] for target in options), train=True
+    )
+    batch = collate(rows, c.layout, "generate")
+    assert batch.target is not None and len(batch.ids) == 2
+    assert batch.ids[0].tolist() == batch.ids[1].tolist()
+    kept = [t[t != -100].tolist() for t in batch.target]
+    assert kept == c.ids([" three boats", " no"])
 
 
 def test_seq2seq_encodes_a_source_once() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from tasks import catalogue, suites
-from tasks.sample.mappings import CLASSES, CLUSTERS, PER_CLASS, PER_CLUSTER, mappings, rows
+from tasks.sample.mappings import CLASSES, CLUSTERS, PER_CLASS, PER_CLUSTER, WIDE, mappings, rows
 from tasks.unseen import check
 
 
@@ -37,3 +37,16 @@ def test_the_suite_has_unseen_words() -> None:
     assert check(suite) == []
     example = next(catalogue.load("mapping_319").examples("test"))
     assert example.gold in mappings()["mapping_319"].labels
+
+
+def test_the_wide_family_has_more_words_and_fillers() -> None:
+    found = mappings(wide=True)
+    assert len(found) == 192 and all(len(k) == WIDE == 4 for m in found.values() for k in m.keys)
+    words = Counter(w for m in found.values() for group in (m.labels, *m.keys) for w in group)
+    assert set(words.values()) == {1}
+    suite = suites.load("mappings_wide")
+    assert (len(suite.seen), len(suite.unseen)) == (176, 16) and check(suite) == []
+    mapping = found["wide_mapping_180"]
+    label = {k: w for keys, w in zip(mapping.keys, mapping.labels, strict=True) for k in keys}
+    for example in catalogue.load("wide_mapping_180").examples("test"):
+        assert [label[w] for w in example.text.split() if w in label] == [example.gold]

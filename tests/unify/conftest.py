@@ -18,6 +18,7 @@ _HERE = Path(__file__).parent
 _HELPERS = {
     "format_tokenizers": _HERE.parent / "formats" / "tokenizers_made.py",
     "unify_helpers": _HERE / "helpers.py",
+    "scripted_lm": _HERE / "scripted.py",
 }
 
 for _name, _file in _HELPERS.items():

@@ -25,6 +25,7 @@ HEADED = {  # head -> architecture, format, its options
     "global_pointer": ("bert", "extract", {"types": 2, "size": 8}),
     "pair": ("modernbert", "entail", {"labels": ["entail", "neutral", "contradict"], "yes": 0,
                                       "pool": "mean"}),
+    "dual": ("modernbert", "entail", {"scale": 3.0, "bias": -0.5}),
     "nsp": ("bert", "entail", {}),
     "causal": ("llama", "generate", {"score": "sum"}),
     "seq2seq": ("t5", "generate", {}),

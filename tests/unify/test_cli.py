@@ -37,7 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 SMALL = ["suite.seen=[sample_trade_goods]", "suite.unseen=[]", "suite.limits.train=20"]
 WRONG = [  # arguments, status, what the message says, what it proposes
-    (["frain"], 2, "unknown verb 'frain'", "did you mean 'train'?"),
+    (["frain"], 2, "unknown verb 'frain'", "did you mean 'train'"),
     (["train", "fromat=extract"], 1, "unknown config key 'fromat'", "'format'"),
     (["train", "data.batchsize=3"], 1, "unknown config key 'data.batchsize'", "'data.batch_size'"),
     (["train", "format=entail", "format.max_word=3"], 1, "'format.max_word'", "'format.max_words'"),

@@ -16,11 +16,12 @@ from formats.metaicl import Row, context, requests, training
 from tasks import catalogue
 from unify.backbones import Backbone
 from unify.data import Preparation, TaskFeatures, prepare
-from unify.data.compat import CompatRows, Texts, demonstrated, encoder
+from unify.data.compat import FREE, CompatRows, Texts, demonstrated, encoder
 from unify.data.episode_module import EpisodeBatches
 from unify.data.episodes import Episodes
 from unify.data.shots import together
 from unify.learners import MetaICL
+from unify.ranking import Ranking
 
 NAMES = ("mapping_000", "mapping_001")
 COMPAT = Generate(compat="metaicl")
@@ -114,3 +115,30 @@ def test_the_format_setting_is_read_from_the_configuration(tmp_path: Path) -> No
 
     config = compose("train", ["name=x", "format=generate", "format.compat=metaicl"])
     assert build_format(config["format"]) == COMPAT
+
+
+def test_an_empty_input_stands_in_for_the_rows_own(gpt: Backbone) -> None:
+    """The published calibration subtracts an option's loss after the input N/A."""
+    settings = Episodes(shots=(3,), dense=False)
+    tasks, held = prepared(gpt, train=False)
+    texts = Texts(tasks[0], "train", COMPAT)
+    rows = rows_of(tasks[0])
+    shown = demonstrated(texts, [4, 2, 7], gpt.coder, settings, None)
+    free = CompatRows(held[0].store, texts, shown, gpt.coder, settings, FREE)
+    own = CompatRows(held[0].store, texts, shown, gpt.coder, settings)
+    said = Row("N/A", rows[1].output, rows[1].options)
+    wanted = [
+        -mean_loss(gpt, *pair) for pair in requests(said, shown, encoder(gpt.coder), "direct")
+    ]
+    with torch.inference_mode():
+        scores = []
+        for made in (free, own):
+            (found,) = together([p.raw for p in gpt.predict([made[i] for i in range(3, 6)])])
+            assert isinstance(found, Scores)
+            scores.append(found)
+    assert scores[0].values == pytest.approx(wanted, abs=1e-4)
+    corrected = Ranking(calibrate="contextual").corrected(scores[1], [scores[0]])
+    assert isinstance(corrected, Scores)
+    less = [a - b for a, b in zip(scores[1].values, scores[0].values, strict=True)]
+    gaps = [c - d for c, d in zip(corrected.values, less, strict=True)]
+    assert max(gaps) - min(gaps) < 1e-5  # the same ranking: a constant apart

@@ -16,14 +16,20 @@ from unify.backbones.factory import head_for
 from unify.cli import main
 from unify.config import compose, keys_of
 from unify.learners import LEARNERS
+from unify.prompts.recipes import RECIPES
 from unify.quiet import quiet
+from unify.tuning import options
 
 quiet()
 CONF = Path(__file__).parents[2] / "conf"
 FILES = sorted(p.relative_to(CONF) for p in CONF.rglob("*.yaml"))
-CHOICES = [p for p in FILES if len(p.parts) > 1 and p.parts[0] != "task"
+# Groups of roots of their own: test_reason_runs.py starts each of their files.
+METHODS = {"reasoning": "reason", "alignment": "align", "inducing": "induce"}
+CHOICES = [p for p in FILES if len(p.parts) > 1 and p.parts[0] not in ("task", *METHODS)
            and not p.name.startswith("_")]
 GROUPS = {p.parts[0] for p in CHOICES}
+# Learners that choose a tuning and a rate for it: nothing else to start.
+TUNED = [p for p in CHOICES if p.parts[0] == "learner" and "/tuning@" in (CONF / p).read_text()]
 
 
 def overrides(path: Path) -> list[str]:
@@ -44,7 +50,8 @@ def test_every_choice_composes(path: Path) -> None:
                 assert chosen == (float(value) if isinstance(chosen, float) else value)
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if len(p.parts) == 1], ids=str)
+@pytest.mark.parametrize("path", [p for p in FILES if len(p.parts) == 1
+                                  and p.stem not in METHODS.values()], ids=str)
 def test_the_roots_compose(path: Path) -> None:
     needed = {"evaluate": ["run=a"], "train": []}
     assert path.stem in needed
@@ -106,7 +113,35 @@ def test_every_format_is_built_with_a_model_of_its_own(format: str) -> None:
 def test_every_learner_is_there() -> None:
     for path in CHOICES:
         if path.parts[0] == "learner":
-            assert compose("train", overrides(path))["learner"]["name"] in LEARNERS
+            config = compose("train", overrides(path))
+            assert config["learner"]["name"] in {*LEARNERS, *RECIPES}
+            if path in TUNED:
+                tuning = OTHERWISE.get(path.stem, path.stem)
+                raw = yaml.safe_load((CONF / "tuning" / f"{tuning}.yaml").read_text())
+                assert config["tuning"].items() >= {
+                    k: v for k, v in raw.items() if k != "defaults"
+                }.items()
+
+
+def test_every_tuning_is_there() -> None:
+    """The files say what the code's own defaults are."""
+    for path in CHOICES:
+        if path.parts[0] == "tuning" and path.stem != "full":
+            settings = compose("train", overrides(path))["tuning"]
+            known = options(settings.pop("name"))
+            assert settings.pop("also") == []
+            differs = {k for k, v in settings.items() if v != plain(known[k])}
+            assert set(settings) == set(known) and differs == VARIED.get(path.stem, set())
+    config = compose("train", ["learner=lora", "tuning=adapter"])
+    assert config["tuning"]["name"] == "adapter"  # what is said last holds
+
+
+def plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+OTHERWISE = {"finetune": "full", "prompt_tuning": "prompt", "ppt": "prompt"}
+VARIED = {"p_tuning_v2": {"reparam"}}
 
 
 def test_keys_are_listed_with_their_groups() -> None:
@@ -124,7 +159,11 @@ QUICK = [
     "data.validation_rows=2", "evaluation.resamples=10", "evaluation.tokens=2000",
     "report.examples=1",
 ]
-STARTED = [p for p in CHOICES if p.parts[0] not in ("suite", "model", "format")] + [
+SEVERAL = ("ddp", "ddp_cpu")  # several processes, with the command of this one: test_processes.py
+STARTED = [p for p in CHOICES if p.parts[0] not in ("suite", "model", "format", "tuning")
+           and p not in TUNED and p.stem not in SEVERAL] + [
+    Path(f"{name}.yaml")
+    for name in ("learner/ppt", "tuning/prompt", "tuning/prefix", "tuning/lora")] + [
     Path("model") / f"tiny_{name}.yaml" for name in ("bert", "encoder", "gpt2", "llama", "t5")
 ]
 PRETRAINED = Path("experiment/real_minilm.yaml")
@@ -140,8 +179,12 @@ def test_every_choice_starts(
     if path.parts[0] == "model":
         lm = path.stem in ("tiny_gpt2", "tiny_llama", "tiny_t5")
         chosen += ["format=generate" if lm else "format=entail", "model.max_target=24"]
-    if path.parts[0] == "learner" and path.stem != "multitask":  # they learn from episodes
+    if path.stem == "meta_tuning":
+        chosen += ["format=entail", "data=mixture"]
+    elif path.parts[0] == "learner" and path.stem != "multitask":  # they learn from episodes
         chosen += ["format=generate", "data=mixture"]
+    elif path.parts[0] == "evaluation" and path.stem != "default":  # studies of demonstrations
+        chosen += ["format=generate"]
     config = compose("train", [*chosen, *QUICK])
     if config["model"]["source"] == "pretrained":
         if path == PRETRAINED:

@@ -210,7 +210,7 @@ def weights(learner: MetaICL) -> torch.Tensor:
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     whole, _ = run(tmp_path / "a", 4)
     run(tmp_path / "b", 2)
-    again, _ = run(tmp_path / "c", 4, resume=str(tmp_path / "b" / "checkpoints" / "last.ckpt"))
+    again, _ = run(tmp_path / "c", 4, resume=str(tmp_path / "b" / "checkpoints" / "step-2.ckpt"))
     assert torch.equal(weights(whole), weights(again))
     assert whole.counts == again.counts and whole.counts["episodes"] == 24
     (note,) = whole.notes()

@@ -11,7 +11,7 @@ from unify_helpers import encoded, moods, tiny
 
 from formats import Generate
 from formats.collate import collate
-from formats.errors import ConfigError
+from formats.errors import ConfigError, UnknownName
 from unify.build import build_few_shot, build_format
 from unify.config import compose
 from unify.evaluate import evaluate
@@ -37,7 +37,7 @@ def test_cells() -> None:
     ]
     assert FewShot().plain and FewShot(seeds=(3,)).plain
     assert not FewShot(style="plain").plain and not few.plain
-    with pytest.raises(ConfigError, match="unknown labels"):
+    with pytest.raises(UnknownName, match="unknown labels"):
         FewShot(labels=("silver",))
 
 

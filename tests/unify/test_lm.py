@@ -37,15 +37,19 @@ def models() -> dict[str, Backbone]:
     }
 
 
-def token_log_probabilities(backbone: Backbone, source: str, option: str) -> list[float]:
-    """Per token of ``option`` (its end included), by one forward pass without padding."""
+def token_log_probabilities(
+    backbone: Backbone, source: str, option: str, options: tuple[str, ...]
+) -> list[float]:
+    """Per token of ``option`` (its end included), by one forward pass without padding; the blanks
+    of a masked model are as many as the longest of ``options`` has tokens."""
     layout, coder = backbone.layout, backbone.coder
     begin, end = list(layout.single_before), list(layout.single_after)
     (s,), (o,) = coder.ids([source]), coder.ids([coder.target(option)])
     model: Any = backbone.model
     with torch.inference_mode():
         if layout.kind == "masked":
-            ids = [*begin, *s, *([layout.mask] * len(o)), *end]
+            blanks = max(map(len, coder.ids([coder.target(each) for each in options])))
+            ids = [*begin, *s, *([layout.mask] * blanks), *end]
             logits = model(input_ids=torch.tensor([ids])).logits[0]
             at = range(len(begin) + len(s), len(begin) + len(s) + len(o))
         elif layout.kind == "causal":
@@ -80,7 +84,9 @@ def test_options_score_what_the_plain_reference_says(
     for instance, *found in zip(ASKED, together, back, alone, strict=True):
         expected = []
         for option in instance.options:
-            parts = token_log_probabilities(backbone, instance.source, option)
+            parts = token_log_probabilities(
+                backbone, instance.source, option, instance.options
+            )
             expected.append(sum(parts) / (len(parts) if score == "mean" else 1))
         for partial in found:
             assert isinstance(partial.raw, Scores)
@@ -107,7 +113,9 @@ def test_the_loss_is_the_reference_cross_entropy(models: dict[str, Backbone], na
     backbone = models[name]
     rows = stored(backbone, *([i] for i in ASKED), train=True)
     batch = collate(rows, backbone.layout, "generate")
-    expected = [token_log_probabilities(backbone, i.source, str(i.target)) for i in ASKED]
+    expected = [
+        token_log_probabilities(backbone, i.source, str(i.target), i.options) for i in ASKED
+    ]
     with torch.inference_mode():
         loss = backbone.loss(batch).item()
     assert batch.weight == sum(map(len, expected))
@@ -213,7 +221,8 @@ def test_entailment_is_asked_in_words(models: dict[str, Backbone], name: str) ->
     with torch.inference_mode():
         (partial,) = backbone.predict([row])
     source = as_generate(instance).source
-    expected = [sum(token_log_probabilities(backbone, source, w)) for w in ("yes", "no")]
+    words = ("yes", "no")
+    expected = [sum(token_log_probabilities(backbone, source, w, words)) for w in words]
     assert isinstance(partial.raw, Scores)
     assert partial.raw.values == pytest.approx(expected, abs=1e-4)
 

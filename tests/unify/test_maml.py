@@ -64,10 +64,8 @@ def test_the_outer_gradient_is_that_of_finite_differences(
     language: Any = made.backbone
 
     def in_full_precision(batch: Any) -> torch.Tensor:
-        logits, target = language.target_logits(batch)
-        return torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1), target.flatten(), ignore_index=-100, reduction="sum"
-        )
+        found = language.targets(batch)
+        return torch.nn.functional.cross_entropy(found.logits, found.ids, reduction="sum")
 
     language.loss = in_full_precision  # the backbone's own is summed in float32
     support, query = data.pair(data.plan.step(0)[0][0])

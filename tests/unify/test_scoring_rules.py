@@ -9,7 +9,7 @@ import pytest
 
 from formats.errors import ConfigError
 from unify.scoring import RULES, Request, Score
-from unify.scoring.calibrate import batch, contextual, probabilities
+from unify.scoring.calibrate import batch, contextual, in_logs, probabilities
 from unify.scoring.rules import channel, direct, perplexity, pmi, statement
 
 
@@ -79,6 +79,16 @@ def test_batch_calibration() -> None:
     p = [[0.9, 0.1], [0.6, 0.4]]
     assert batch(p) == pytest.approx(np.array([[0.75, 0.25], [1 / 3, 2 / 3]]))
     assert batch(p, strength=0) == pytest.approx(np.array(p))
+
+
+def test_calibration_in_logarithms_is_the_same_and_never_zero() -> None:
+    p, free = np.array([[0.7, 0.3], [0.35, 0.65]]), np.array([[0.8, 0.2], [0.6, 0.4]])
+    assert np.exp(in_logs(np.log(p), np.log(free))) == pytest.approx(contextual(p, free))
+    assert np.exp(in_logs(np.log(p) - 5, np.log(p))) == pytest.approx(batch(p))
+    # Options 1,000 nats apart, whose probabilities are zero as numbers.
+    assert in_logs([[-1000.0, 0.0]], [[-1000.0, 0.0]]) == pytest.approx(np.log([[0.5, 0.5]]))
+    with pytest.raises(ConfigError, match="other options"):
+        in_logs([[0.0, 0.0]], [[0.0, 0.0, 0.0]])
 
 
 def test_calibration_refuses_what_it_cannot_divide() -> None:

@@ -10,7 +10,7 @@ import torch
 from unify_helpers import tiny
 
 from formats.errors import ConfigError
-from unify.scoring import Engine, Request, Trie, Writing, write
+from unify.scoring import Coded, Engine, Request, Trie, Writing, write, write_samples
 from unify.scoring._steps import Noise, until
 
 HEAD = "Ann keeps three red boats in the harbour of Port Lund. " * 2
@@ -153,3 +153,56 @@ def test_what_cannot_be_written_is_refused() -> None:
             Writing(**wrong)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="window"):
         write(engine("llama"), ["So"], Writing(tokens=96))
+
+
+def test_samples_share_their_prompt(made: Engine) -> None:
+    """Prompt tokens are computed once, and every sample is what it is alone."""
+    how = Writing(tokens=6, temperature=1.5, seed=5)
+    seen: list[int] = []
+    part = made.model.get_encoder() if made.coder.layout.kind == "seq2seq" else made.model
+    hook = part.register_forward_pre_hook(
+        lambda _, args, given: seen.append(int(given["input_ids"].numel())), with_kwargs=True
+    )
+    try:
+        together = write_samples(made, CONTEXTS, how, 4)
+        computed, seen[:] = sum(seen), []
+        write_samples(made, CONTEXTS, how, 1)
+        once = sum(seen)
+    finally:
+        hook.remove()
+    assert [len(t) for t in together] == [4] * len(CONTEXTS)
+    if made.coder.layout.kind == "seq2seq":
+        assert computed == once
+    else:  # four rows more per written token, and the prompts' last tokens
+        assert computed <= once + 3 * len(CONTEXTS) * how.tokens + 3 * len(CONTEXTS)
+    assert [t[0] for t in together] == write(made, CONTEXTS, how)
+    assert len({w.text for t in together for w in t}) > len(CONTEXTS)
+    few = write_samples(made, CONTEXTS[2:], how, 2, numbers=(2, 3))
+    assert few == [t[:2] for t in together[2:]]
+    assert made.budget is not None
+    usual, made.budget.tokens = made.budget.tokens, 30  # a sample or two at a time
+    try:
+        assert write_samples(made, CONTEXTS, how, 4) == together
+    finally:
+        made.budget.tokens = usual
+
+
+def test_what_was_written_was_as_probable_as_its_score(made: Engine) -> None:
+    how = Writing(tokens=5, temperature=1.3, top_k=8)
+    layout, tokenizer = made.coder.layout, made.coder.tokenizer
+    for context, one in zip(CONTEXTS, write(made, CONTEXTS, how), strict=True):
+        ids = tuple(tokenizer(one.text, add_special_tokens=False)["input_ids"])
+        if one.ended != "length" or len(ids) != one.tokens or tokenizer.decode(ids) != one.text:
+            continue  # bytes that make no text are not read back alike
+        (given,) = made.coder.ids([context])
+        before = (*layout.single_before, *given)
+        if layout.kind == "causal":
+            (score,) = made.score_coded([Coded((*before, *ids), len(before))])
+        else:
+            (score,) = made.score([Request(tuple(given), ids)])
+        assert one.logprob == pytest.approx(score.logprob, abs=1e-3)
+
+
+def test_several_samples_need_a_temperature() -> None:
+    with pytest.raises(ConfigError, match="always the same"):
+        write_samples(engine("llama"), ["So"], Writing(), 2)

@@ -16,6 +16,7 @@ from unify_helpers import tiny
 from formats import FORMATS
 from formats.errors import ConfigError, UnknownName
 from tasks import catalogue
+from unify import checkpoints
 from unify.backbones import Backbone
 from unify.build import build_loggers, build_trainer
 from unify.callbacks import Curve, Randomness
@@ -50,6 +51,7 @@ class Run:
         callbacks: Sequence[pl.Callback] = (), lr: float = 3e-3, total: int | None = None,
         config: dict[str, Any] | None = None, **trainer: Any,
     ) -> None:
+        self.folder = folder
         config = config if config is not None else DROPOUT if architecture == "bert" else {}
         self.backbone = tiny(architecture, format, spread=1.0, config=config, seed=seed)
         train = features(self.backbone, format, "train")
@@ -126,7 +128,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_stopped(
     with pytest.raises(BaseException, match="") as caught:
         Run(tmp_path / "cut", steps=8, parts=parts, callbacks=[StopAt(5)])
     assert isinstance(caught.value, (KeyboardInterrupt, SystemExit))
-    last = tmp_path / "cut" / "checkpoints" / "last.ckpt"
+    last = checkpoints.newest(tmp_path / "cut" / "checkpoints")
     assert torch.load(last, weights_only=True)["global_step"] == 4
     torch.manual_seed(99)  # the state comes from the file, not from the process
     random.seed(99)
@@ -155,9 +157,11 @@ def plain(value: Any) -> bool:
 
 
 def test_a_checkpoint_holds_plain_values(straight: Run) -> None:
-    folder = Path(str(straight.trainer.checkpoint_callback.dirpath))  # type: ignore[union-attr]
-    assert sorted(p.name for p in folder.iterdir()) == ["last.ckpt", "step-8.ckpt"]
-    saved = torch.load(folder / "last.ckpt", weights_only=True)
+    folder = straight.folder / "checkpoints"
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "step-6.ckpt", "step-6.sha256", "step-8.ckpt", "step-8.sha256"
+    ]
+    saved = torch.load(folder / "step-8.ckpt", weights_only=True)
     assert saved["global_step"] == 8
     for key, value in saved.items():
         assert plain(value), key

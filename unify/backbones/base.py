@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from formats.collate import Batch
+from formats.errors import ConfigError
 from formats.instances import Raw
 from formats.layout import Coder, Layout
 from formats.store import StoredRow
+
+if TYPE_CHECKING:
+    from ..tuning.base import Tuning
 
 
 class Partial(NamedTuple):
@@ -34,12 +38,18 @@ class Backbone(nn.Module):
     name: ClassVar[str]
 
     sharing: bool = False  # whether to compute once what rows share, where that is possible
+    rule: str | None = None  # by what a language model ranks options; None: as it is set
     model: Any  # a transformers model; its classes share no type that names what we call
+    tuning: Tuning | None  # what is trained instead of the model's own weights, if anything is
+    origin: str | None  # where the model's weights were loaded from; None: drawn here
+    revision: str | None
+    fresh: tuple[str, ...]  # the model's parameters that stood not there, and were drawn
 
     def __init__(self, model: Any, coder: Coder) -> None:
         super().__init__()
         self.model = model
         self.coder = coder
+        self.tuning, self.origin, self.revision, self.fresh = None, None, None, ()
 
     @property
     def layout(self) -> Layout:
@@ -65,6 +75,18 @@ class Backbone(nn.Module):
     def unshared(self) -> str | None:
         """Why nothing is shared between rows although it was asked for, or None."""
         return None
+
+    def save_memory(self) -> None:
+        """Keeps only each layer's input for the backward pass, and computes the rest again: the
+        same gradients with less memory and about a third more time. Raises ConfigError."""
+        try:
+            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+        except ValueError as error:
+            raise ConfigError(
+                "a model that cannot compute its activations again",
+                got=str(error),
+                fix="trainer.checkpoint_activations=false",
+            ) from None
 
     def refusal(self, kind: type, format: str) -> str | None:
         """Why this backbone cannot answer tasks of type ``kind`` in ``format``, or None."""

@@ -16,6 +16,7 @@ from formats.errors import ConfigError, RunError, UnknownName
 from formats.layout import Coder, Kind, probe_layout
 
 from .base import Backbone
+from .dual import DualBackbone
 from .global_pointer import GlobalPointerBackbone
 from .lm import CausalBackbone, MaskedBackbone, Seq2SeqBackbone
 from .pair import NextSentenceBackbone, PairBackbone
@@ -27,6 +28,7 @@ HEADS: dict[str, type[Backbone]] = {
         SpanBackbone,
         GlobalPointerBackbone,
         PairBackbone,
+        DualBackbone,
         NextSentenceBackbone,
         CausalBackbone,
         Seq2SeqBackbone,
@@ -37,6 +39,7 @@ _AUTO = {
     "span": "AutoModel",
     "global_pointer": "AutoModel",
     "pair": "AutoModel",
+    "dual": "AutoModel",
     "nsp": "AutoModelForNextSentencePrediction",
     "causal": "AutoModelForCausalLM",
     "seq2seq": "AutoModelForSeq2SeqLM",
@@ -176,8 +179,22 @@ def build(
     return backbone
 
 
+def _cached(name: str) -> str:
+    from ..data.prepare import cache_root
+
+    folder = cache_root() / "models" / name
+    if not folder.exists():
+        raise ConfigError(
+            "no model by this name in the cache", got=name, fix=f"unify pretrain name={name}"
+        )
+    return str(folder)
+
+
 def located(name: str) -> str:
-    """``package:<module>/<path>`` as the folder inside that installed package; else ``name``."""
+    """``package:<module>/<path>`` as the folder inside that installed package, ``cache:<name>`` as
+    what ``unify pretrain`` left in the cache; else ``name``."""
+    if name.startswith("cache:"):
+        return _cached(name.removeprefix("cache:"))
     if not name.startswith("package:"):
         return name
     module, _, path = name.removeprefix("package:").partition("/")
@@ -206,14 +223,19 @@ def load_pretrained(
     import transformers
     from transformers import AutoConfig, AutoTokenizer
 
-    name = located(name)
+    origin, name = name, located(name)
     try:
-        config = AutoConfig.from_pretrained(name, revision=revision)
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+        safe: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
+        config = AutoConfig.from_pretrained(name, **safe)
+        tokenizer = AutoTokenizer.from_pretrained(name, **safe)
         chosen = head_for(config, format, head)
         auto = getattr(transformers, _AUTO[chosen])
-        model = auto.from_pretrained(
-            name, revision=revision, dtype=torch.float32, **_without_pooler(config, chosen)
+        model, info = auto.from_pretrained(
+            name,
+            revision=revision,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **_without_pooler(config, chosen),
         )
     except (OSError, ValueError) as error:
         raise ConfigError(
@@ -225,20 +247,32 @@ def load_pretrained(
     limit = getattr(config, "max_position_embeddings", None) or 512
     # RoBERTa-shaped models count positions from pad + 1.
     room = limit - 2 if config.model_type in ("roberta", "xlm-roberta", "camembert") else limit
-    return _assemble(
+    backbone = _assemble(
         model,
         tokenizer,
         chosen,
         head_options or {},
         {"window": min(window or 512, room), "max_target": max_target},
     )
+    backbone.origin, backbone.revision = origin, revision
+    backbone.fresh = tuple(sorted(info["missing_keys"]))
+    return backbone
 
 
 def save(backbone: Backbone, folder: Path) -> None:
-    """Writes a Hugging Face folder, plus ``backbone.json`` and the head as safetensors."""
+    """Writes a Hugging Face folder, plus ``backbone.json`` and the head as safetensors.
+
+    Of a tuned backbone it writes what was trained, and where the frozen rest is found.
+    """
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
+    if backbone.tuning is not None:
+        from ..tuning import saved
+
+        told = {**_note(backbone), "tuning": saved.note(backbone, folder)}
+        (folder / "backbone.json").write_text(json.dumps(told, indent=1))
+        return
     backbone.model.save_pretrained(folder)
     backbone.coder.tokenizer.save_pretrained(folder)
     tensors = {
@@ -248,13 +282,16 @@ def save(backbone: Backbone, folder: Path) -> None:
     }
     if tensors:
         save_file(tensors, folder / "head.safetensors")
+    (folder / "backbone.json").write_text(json.dumps(_note(backbone), indent=1))
+
+
+def _note(backbone: Backbone) -> dict[str, Any]:
     layout = backbone.layout
-    note = {
+    return {
         "head": backbone.name,
         "options": backbone.head_options(),
         "layout": {"window": layout.window, "max_target": layout.max_target},
     }
-    (folder / "backbone.json").write_text(json.dumps(note, indent=1))
 
 
 def load(folder: Path) -> Backbone:
@@ -276,12 +313,15 @@ def load(folder: Path) -> Backbone:
     head = note["head"]
     if head not in HEADS:
         raise UnknownName("head", head, HEADS, file=str(path))
-    config = AutoConfig.from_pretrained(folder)
+    if "tuning" in note:
+        return _load_tuned(note, folder)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     model = getattr(transformers, _AUTO[head]).from_pretrained(
         folder, dtype=torch.float32, **_without_pooler(config, head)
     )
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     backbone = _assemble(model, tokenizer, head, note["options"], note["layout"])
+    backbone.origin = str(folder.resolve())
     weights = folder / "head.safetensors"
     tensors = load_file(weights) if weights.exists() else {}
     for name, module in backbone.head_modules().items():
@@ -295,4 +335,27 @@ def load(folder: Path) -> Backbone:
                 got=str(error).splitlines()[-1].strip(),
                 fix="train the run again",
             ) from None
+    return backbone
+
+
+def _load_tuned(note: Mapping[str, Any], folder: Path) -> Backbone:
+    """The frozen backbone from where ``note`` says, and its tuning from ``folder``."""
+    from ..tuning import saved
+
+    told, head = note["tuning"], note["head"]
+    beside = told["backbone"] == saved.BASE
+    place = str(folder / saved.BASE) if beside else told["backbone"]
+    if not beside and (Path(place) / "backbone.json").exists():
+        backbone = load(Path(place))  # of a run: its head comes with it
+    else:
+        backbone = load_pretrained(
+            place,
+            format=HEADS[head].format[0],
+            head=head,
+            head_options=note["options"],
+            revision=told["revision"],
+            **note["layout"],
+        )
+    backbone.origin = None if beside else told["backbone"]
+    saved.restore(backbone, told, folder)
     return backbone

@@ -154,7 +154,11 @@ def _mimetic(
             attention.key.weight[rows] = shared + 0.02 * torch.randn(size, width)
     if carry:
         if inner != width:
-            raise ConfigError("carry needs heads that fill the width", got=(inner, width))
+            raise ConfigError(
+                "carry needs heads that fill the width",
+                got=(inner, width),
+                fix="num_attention_heads times the head's width = hidden_size",
+            )
         basis, _ = torch.linalg.qr(torch.randn(width, width))
         attention.value.weight.copy_(basis + 0.02 * torch.randn(width, width))
         attention.output.weight.copy_(carry * basis.T + 0.02 * torch.randn(width, width))

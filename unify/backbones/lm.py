@@ -6,7 +6,7 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,12 +19,23 @@ from formats.instances import Raw, Scores, Text
 from formats.layout import Coder
 from formats.store import StoredRow
 
+from . import branches
 from .base import Backbone, Partial
 
 if TYPE_CHECKING:
     from ..scoring.engine import Engine
 
 CLOSED = (TextClassification, MultipleChoice, RelationClassification)  # generate scores options
+
+
+class Targets(NamedTuple):
+    """Target tokens ``ids [m]`` in reading order, the logits ``[m, words]`` that predict them, and
+    which of the ``number`` targets each belongs to (``of [m]``): sequences, or their branches."""
+
+    logits: Tensor
+    ids: Tensor
+    of: Tensor
+    number: int
 
 
 class LanguageModel(Backbone):
@@ -46,12 +57,18 @@ class LanguageModel(Backbone):
     def at_once(self, row: StoredRow) -> bool:
         if not self.sharing or not row.candidates or not row.widths.all():
             return False
-        if self.engine is None and self.layout.kind != "masked":
+        if self.layout.kind != "masked":
+            self.scorer()
+        begins = len(row.shared) + len(self.layout.single_before) > 0
+        return begins and self.engine is not None and self.engine.path == "shared"
+
+    def scorer(self) -> Engine:
+        """The engine that scores this model's requests, made when it is first needed."""
+        if self.engine is None:
             from ..scoring.engine import Engine
 
             self.engine = Engine(self.model, self.coder)
-        begins = len(row.shared) + len(self.layout.single_before) > 0
-        return begins and self.engine is not None and self.engine.path == "shared"
+        return self.engine
 
     def unshared(self) -> str | None:
         return self.engine.why if self.sharing and self.engine is not None else None
@@ -60,23 +77,19 @@ class LanguageModel(Backbone):
         return {"score": self.score}
 
     @abstractmethod
-    def target_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Logits ``[n, T, words]`` and the tokens ``[n, T]`` that they predict (-100: none)."""
+    def targets(self, batch: Batch) -> Targets:
+        """What is to be predicted, and the logits there."""
 
     def loss(self, batch: Batch) -> Tensor:
-        logits, target = self.target_logits(batch)
-        return cross_entropy(
-            logits.float().flatten(0, 1), target.flatten(), ignore_index=-100, reduction="sum"
-        )
+        found = self.targets(batch)
+        return cross_entropy(found.logits.float(), found.ids, reduction="sum")
 
     def log_probabilities(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Whole log-probability of each target ``[n]``, and its number of tokens ``[n]``."""
-        logits, target = self.target_logits(batch)
-        n, length = target.shape
-        losses = cross_entropy(
-            logits.float().flatten(0, 1), target.flatten(), ignore_index=-100, reduction="none"
-        ).view(n, length)
-        return -losses.sum(1), (target != -100).sum(1)
+        found = self.targets(batch)
+        losses = cross_entropy(found.logits.float(), found.ids, reduction="none")
+        total = losses.new_zeros(found.number).index_add(0, found.of, -losses)
+        return total, torch.bincount(found.of, minlength=found.number)
 
     def predict(self, rows: Sequence[StoredRow]) -> list[Partial]:
         closed = [r for r in rows if r.candidates > 0]
@@ -86,29 +99,34 @@ class LanguageModel(Backbone):
     def _score(self, rows: list[StoredRow]) -> list[Partial]:
         if not rows:
             return []
-        if all(map(self.at_once, rows)):
+        if self.rule == "perplexity" or all(map(self.at_once, rows)):
             return self._score_tree(rows)
         batch = collate(rows, self.layout, "generate", score=True).to(self.device)
         total, count = self.log_probabilities(batch)
-        value = total / count if self.score == "mean" else total
-        values: list[list[float]] = [[] for _ in rows]
-        for r, v in zip(batch.row_of.tolist(), value.tolist(), strict=True):
-            values[r].append(v)
-        return [
-            Partial(row.row, row.instance, Scores(tuple(v)))
-            for row, v in zip(rows, values, strict=True)
-        ]
+        found: list[list[tuple[float, int]]] = [[] for _ in rows]
+        for r, *one in zip(batch.row_of.tolist(), total.tolist(), count.tolist(), strict=True):
+            found[r].append((one[0], one[1]))
+        return [self._ranked(row, own) for row, own in zip(rows, found, strict=True)]
 
     def _score_tree(self, rows: list[StoredRow]) -> list[Partial]:
         from .tree import scored
 
-        assert self.engine is not None
-        out = []
-        for row, found in zip(rows, scored(self.engine, rows), strict=True):
-            by = [s.tokens if self.score == "mean" else 1 for s in found]
-            values = tuple(s.logprob / n for s, n in zip(found, by, strict=True))
-            out.append(Partial(row.row, row.instance, Scores(values)))
-        return out
+        found = scored(self.scorer(), rows, whole=self.rule == "perplexity")
+        return [
+            self._ranked(row, [(s.logprob, s.tokens) for s in own])
+            for row, own in zip(rows, found, strict=True)
+        ]
+
+    def _ranked(self, row: StoredRow, found: Sequence[tuple[float, int]]) -> Partial:
+        """``found`` (log-probability, tokens) per option, by the rule in force."""
+        rule = self.rule or {"mean": "token"}.get(self.score, self.score)
+        by = [tokens for _, tokens in found]
+        if rule == "byte":
+            by = [len(self.coder.text(v.tolist()).encode()) or 1 for v in row.variant_ids()]
+        elif rule == "sum":
+            by = [1] * len(found)
+        values = tuple(total / n for (total, _), n in zip(found, by, strict=True))
+        return Partial(row.row, row.instance, Scores(values))
 
     def _write(self, rows: list[StoredRow]) -> list[Partial]:
         if not rows:
@@ -147,6 +165,15 @@ class LanguageModel(Backbone):
         return texts
 
 
+def _at(model: Any, target: Tensor, width: int, **inputs: Any) -> Targets:
+    """The logits of ``model``'s sequences of ``width`` tokens where ``target [n, T]`` is one."""
+    from ..scoring._logits import logits_at
+
+    row, column = (target != -100).nonzero(as_tuple=True)
+    logits = logits_at(model, row * width + column, **inputs)
+    return Targets(logits, target[row, column], row, len(target))
+
+
 class CausalBackbone(LanguageModel):
     """GPT- and Llama-shaped models; logits only where a target stands."""
 
@@ -158,21 +185,25 @@ class CausalBackbone(LanguageModel):
         """Whether the model takes positions (those that do not, find them from the mask)."""
         return "position_ids" in inspect.signature(self.model.forward).parameters
 
-    def target_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def targets(self, batch: Batch) -> Targets:
         assert batch.target is not None
-        at = (batch.target != -100).any(0)[1:].nonzero()[:, 0]  # position t predicts token t + 1
         kwargs: dict[str, Any] = {
             "input_ids": batch.ids,
             "attention_mask": batch.mask,
             "use_cache": False,
         }
-        if self.places:  # padding stands on the left: say where each text begins
+        if batch.branch is not None:
+            kwargs["attention_mask"] = branches.mask(self.model, batch)
+            kwargs["position_ids"] = batch.places
+        elif self.places:  # padding stands on the left: say where each text begins
             kwargs["position_ids"] = (batch.mask.cumsum(1) - 1).clamp(min=0)
-        last = batch.target.shape[1] - 1
-        if len(at) and len(at) == last - int(at[0]):  # targets end together and stand in one run
-            logits = self.model(**kwargs, logits_to_keep=len(at) + 1).logits
-            return logits[:, :-1], batch.target[:, -len(at) :]
-        return self.model(**kwargs, logits_to_keep=at).logits, batch.target[:, at + 1]
+        # Position t predicts token t + 1.
+        found = _at(self.model, batch.target[:, 1:], batch.ids.shape[1], **kwargs)
+        if batch.branch is None:
+            return found
+        branch = batch.branch[:, 1:][batch.target[:, 1:] != -100]
+        groups, of = torch.stack([found.of, branch], 1).unique(dim=0, return_inverse=True)
+        return found._replace(of=of, number=len(groups))
 
 
 class Seq2SeqBackbone(LanguageModel):
@@ -181,7 +212,7 @@ class Seq2SeqBackbone(LanguageModel):
     can: ClassVar = frozenset({"score", "generate"})
     name: ClassVar = "seq2seq"
 
-    def target_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def targets(self, batch: Batch) -> Targets:
         assert batch.target is not None and batch.source_of is not None
         from transformers.modeling_outputs import BaseModelOutput
 
@@ -191,17 +222,20 @@ class Seq2SeqBackbone(LanguageModel):
         given = batch.target.clamp(min=0)
         begin = torch.full_like(given[:, :1], start)
         decoder_ids = torch.cat([begin, given[:, :-1]], 1)
-        logits = self.model(
+        return _at(
+            self.model,
+            batch.target,
+            batch.target.shape[1],
             encoder_outputs=BaseModelOutput(last_hidden_state=states[batch.source_of]),
             attention_mask=batch.mask[batch.source_of],
             decoder_input_ids=decoder_ids,
             use_cache=False,
-        ).logits
-        return logits, batch.target
+        )
 
 
 class MaskedBackbone(LanguageModel):
-    """BERT-shaped models as cloze: one blank per target token, all filled at once.
+    """BERT-shaped models as cloze: as many blanks as the row's longest option has tokens, all
+    filled at once.
 
     An option's score is the mean (or sum) of its tokens' log-probabilities, each predicted with
     all of the option masked. Free generation is refused: the number of blanks is the answer.
@@ -210,10 +244,10 @@ class MaskedBackbone(LanguageModel):
     can: ClassVar = frozenset({"score"})
     name: ClassVar = "masked"
 
-    def target_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def targets(self, batch: Batch) -> Targets:
         assert batch.target is not None
         kwargs = {"input_ids": batch.ids, "attention_mask": batch.mask}
-        return self.model(**kwargs).logits, batch.target
+        return _at(self.model, batch.target, batch.ids.shape[1], **kwargs)
 
     def refusal(self, kind: type, format: str) -> str | None:
         if format == "entail" or kind in CLOSED:

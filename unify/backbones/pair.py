@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -24,9 +24,16 @@ def log_odds(logits: Tensor, yes: int) -> Tensor:
     return logits[:, yes] - torch.logsumexp(others, dim=1)
 
 
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh, "gelu": nn.functional.gelu, "relu": torch.relu,
+}  # fmt: skip
+
+
 class PairHead(nn.Module):
     """A classifier over the pooled pair. ``labels`` names the classes in order of their ids;
-    ``yes`` is the id of the one that means entailment."""
+    ``yes`` is the id of the one that means entailment. ``act`` is the activation between its two
+    layers: tanh in BERT and RoBERTa's own classifiers, gelu in RoFormer's and ELECTRA's, relu in
+    DistilBERT's (with their own one a model can be exported to its plain class)."""
 
     def __init__(
         self,
@@ -34,6 +41,7 @@ class PairHead(nn.Module):
         labels: Sequence[str] = ("no", "yes"),
         yes: int = 1,
         pool: Literal["first", "mean"] = "first",
+        act: Literal["tanh", "gelu", "relu"] = "tanh",
     ) -> None:
         super().__init__()
         if not 0 <= yes < len(labels):
@@ -42,7 +50,9 @@ class PairHead(nn.Module):
             )
         if pool not in ("first", "mean"):
             raise ConfigError("unknown pooling", got=pool, expected="first or mean")
-        self.labels, self.yes, self.pool = tuple(labels), yes, pool
+        if act not in ACTIVATIONS:
+            raise ConfigError("unknown activation", got=act, expected=", ".join(ACTIVATIONS))
+        self.labels, self.yes, self.pool, self.act = tuple(labels), yes, pool, act
         self.dense = nn.Linear(width, width)
         self.out = nn.Linear(width, len(labels))
 
@@ -53,7 +63,7 @@ class PairHead(nn.Module):
         else:
             weight = mask.to(hidden.dtype)[..., None]
             pooled = (hidden * weight).sum(1) / weight.sum(1)
-        return self.out(torch.tanh(self.dense(pooled)))
+        return self.out(ACTIVATIONS[self.act](self.dense(pooled)))
 
 
 class PairBackbone(Backbone):

@@ -28,8 +28,20 @@ def lowered(rows: Sequence[StoredRow], layout: Layout, start: int | None) -> lis
     return made
 
 
-def scored(engine: Engine, rows: Sequence[StoredRow]) -> list[list[Score]]:
-    """Per row the scores of its options."""
+def statements(coded: Sequence[Coded], layout: Layout) -> list[Coded]:
+    """Requests of a causal model with their contexts scored, too."""
+    first = layout.bos if layout.bos is not None else layout.eos
+    before = () if layout.single_before or first is None else (first,)
+    begin = max(1, len(layout.single_before))
+    return [Coded((*before, *c.ids), begin) for c in coded]
+
+
+def scored(
+    engine: Engine, rows: Sequence[StoredRow], *, whole: bool = False
+) -> list[list[Score]]:
+    """Per row the scores of its options; with ``whole``, of source and option together."""
+    layout = engine.coder.layout
     start = getattr(engine.model.config, "decoder_start_token_id", None)
-    found = iter(engine.score_coded(lowered(rows, engine.coder.layout, start)))
+    coded = lowered(rows, layout, start)
+    found = iter(engine.score_coded(statements(coded, layout) if whole else coded))
     return [[next(found) for _ in row.widths] for row in rows]

@@ -1,7 +1,8 @@
 """unify tasks import <folder or file> [to=<folder>] [show=40]
 
 Finds tasks in Natural Instructions, MetaICL/CrossFit, BIG-bench, P3, instruction-induction and
-Self-Instruct files, and templates in promptsource's; lists what it found and what it cannot use.
+Self-Instruct files, in multiple-choice YAMLs of lm-evaluation-harness over local data, and
+templates in promptsource's; lists what it found and what it cannot use.
 Nothing is written without `to`, which takes a YAML file per task.
 """
 

@@ -36,7 +36,11 @@ def run(arguments: Sequence[str]) -> int:
     task = catalogue.load(name)
     reason = format.refusal(task.type)
     if reason:
-        raise UnsupportedCell(f"{name} cannot be asked as {format.name}: {reason}", task=name)
+        raise UnsupportedCell(
+            f"{name} cannot be asked as {format.name}: {reason}",
+            fix="choose another format=…",
+            task=name,
+        )
     tokenizer = build.build_tokenizer(config["model"], build.build_suite(config["suite"]))
     kind = layout_kind(config["model"], format.name)
     coder = Coder(

@@ -1,15 +1,21 @@
 """unify table <run> <run> ...
 
 One table over finished runs: their unseen tasks, macro averages over the tasks that all of them
-have, and the best trivial method. A sweep's folder stands for all of its runs.
+have, and the best trivial method. A sweep's folder stands for all of its runs. Runs of the few-shot
+protocol (task= shots=) become methods by tasks: mean ± standard deviation over seeds, trained
+parameters, seconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from formats.errors import ConfigError, RunError
+
+if TYPE_CHECKING:
+    from ..report.methods import Methods
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -18,15 +24,33 @@ def run(arguments: Sequence[str]) -> int:
 
     if not arguments:
         raise ConfigError("table needs runs", expected="unify table runs/a runs/b")
+    if (methods := protocol_runs(arguments)) is not None:
+        show(methods)
+        return 0
     reports = {}
     for argument in arguments:
         folder = Path(argument)
         found = sorted(folder.glob(f"*/{REPORT}")) or [folder / REPORT]
         for path in found:
             if not path.exists():
-                raise RunError("no finished run here", file=str(path.parent))
+                raise RunError(
+                    "no finished run here",
+                    expected="folders with a report.json",
+                    file=str(path.parent),
+                )
             reports[
                 path.parent.name if len(found) == 1 else f"{folder.name}/{path.parent.name}"
             ] = read_json(path)
     show(Comparison.of("runs", reports))
     return 0
+
+
+def protocol_runs(arguments: Sequence[str]) -> Methods | None:
+    """The methods table of the runs, if all of them followed the few-shot protocol."""
+    from ..report.methods import of_folders
+
+    folders = []
+    for argument in arguments:
+        found = sorted(Path(argument).glob("*/config.yaml")) or [Path(argument) / "config.yaml"]
+        folders += [f.parent for f in found if f.exists()]
+    return of_folders(folders)

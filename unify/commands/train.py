@@ -8,9 +8,11 @@ table, and writes runs/<name>/ (config.yaml, model/, predictions/, report.html, 
   format=extract          generate | extract | entail
   model=tiny_encoder      conf/model: what is trained (model=hf model.name=<id or folder>)
   learner=multitask       conf/learner: how it learns
+  tuning=lora             conf/tuning: what is trained of the model (learner=lora sets rates, too)
   trainer=cpu             conf/trainer: steps, device, precision
   data.batch_size=32      conf/data: mixture, rows per optimizer step
   name=first seed=0       the run's folder and seed
+  task=trec shots=16      few-shot: 16 rows per label by the seed, scored on its test rows
   init=<run>              start from another run's weights
   from=<run>              repeat a run with its own configuration
   allow_leaks=true        train although unseen tasks leak (the report says so)
@@ -19,13 +21,15 @@ table, and writes runs/<name>/ (config.yaml, model/, predictions/, report.html, 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ..config import Plain, compose, sweep
+from .. import processes
+from ..config import SHORT, Plain, compose, sweep
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -34,6 +38,7 @@ def run(arguments: Sequence[str]) -> int:
         return many(overrides)
     origin = next((o.partition("=")[2] for o in overrides if o.startswith("from=")), None)
     config = repeat(origin, overrides) if origin else compose("train", overrides)
+    config = processes.named(config, any(o.startswith("name=") for o in overrides))
     one(config, Path("runs") / str(config["name"]))
     return 0
 
@@ -84,13 +89,15 @@ def many(overrides: list[str]) -> int:
         overrides = [*overrides, f"name={name}"]
     sweep("train", overrides, job)
     folder = Path("runs") / name
-    swept = [o.partition("=")[0] for o in overrides if "," in o.partition("=")[2]]
+    swept = [key for key, _, value in (o.partition("=") for o in overrides) if several(value)]
     reports = {}
     for path in sorted(folder.glob("*/report.json"), key=lambda p: int(p.parent.name)):
         reports[label(path.parent, swept)] = read_json(path)
     if not reports:
         print("no run of the sweep finished", file=sys.stderr)
         return 1
+    if by_methods(sorted(folder.glob("*/config.yaml")), folder):
+        return 0
     comparison = Comparison.of(name, reports)
     write_comparison(comparison, folder)
     show(comparison)
@@ -98,11 +105,36 @@ def many(overrides: list[str]) -> int:
     return 0
 
 
+def by_methods(configs: Sequence[Path], folder: Path) -> bool:
+    """Shows (and writes) methods by tasks if the runs followed the few-shot protocol."""
+    from ..report.methods import of_folders, write_methods
+    from ..report.tables import show
+
+    methods = of_folders([c.parent for c in configs])
+    if methods is None:
+        return False
+    write_methods(methods, folder)
+    show(methods)
+    return True
+
+
+def several(value: str) -> bool:
+    """Whether ``value`` is a choice of several: commas within brackets part a list's items."""
+    return "," in re.sub(r"[\[{(][^\[\](){}]*[\])}]", "", value)
+
+
 def job(config: Plain, folder: Path) -> None:
     """One run of a sweep; a refusal of ours ends this run, not the sweep."""
-    from formats.errors import UnifyError
+    from formats.errors import ConfigError, UnifyError
 
     try:
+        if processes.several(config["trainer"]):
+            raise ConfigError(
+                "a sweep of runs that have several processes each",
+                got=config["trainer"].get("devices"),
+                expected="trainer.devices=1 in a sweep",
+                fix="one unify train per run; unify table runs/* is the summary",
+            )
         one(config, folder)
     except UnifyError as error:
         print(f"unify train: {folder}: {error}", file=sys.stderr)
@@ -114,8 +146,13 @@ def label(folder: Path, swept: Sequence[str]) -> str:
 
     config = runs.read_config(folder)
     parts = []
+    choices = config.get("choices", {})
     for key in swept:
         value: Any = config
+        key = SHORT.get(key, key)
+        if key in choices:
+            parts.append(str(choices[key]))
+            continue
         for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
         if isinstance(value, dict):

@@ -6,7 +6,7 @@ What is joined depends on a row's place, so that texts are tokenized here, once 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -36,10 +36,11 @@ def check(coder: Coder, settings: Episodes) -> None:
             expected="a model of GPT-2's shape",
             fix="format.compat=null",
         )
-    if settings.dense or settings.symbols != "own" or settings.instruction:
+    if settings.dense or settings.symbols != "own" or settings.instruction or settings.queries > 1:
         raise ConfigError(
-            "format.compat=metaicl has no dense targets, symbols or instructions",
-            fix="learner.dense=false learner.symbols=own learner.instruction=false",
+            "format.compat=metaicl has one query, no dense targets, symbols or instructions",
+            fix="learner.queries=1 learner.dense=false learner.symbols=own "
+            "learner.instruction=false",
         )
 
 
@@ -125,21 +126,35 @@ def demonstrated(
     return metaicl.context(rows, encoder(coder), settings.direction)
 
 
+FREE = "N/A"  # the input that says nothing, whose loss calibration subtracts
+
+
 class CompatRows:
-    """Evaluation rows in the published layout, each option a row of its own."""
+    """Evaluation rows in the published layout, each option a row of its own; ``input`` stands in
+    place of the rows' own."""
 
     apart = True
 
     def __init__(
-        self, store: Rows, texts: Texts, shown: Sequence[int], coder: Coder, settings: Episodes
+        self,
+        store: Rows,
+        texts: Texts,
+        shown: Sequence[int],
+        coder: Coder,
+        settings: Episodes,
+        input: str | None = None,
     ) -> None:
+        self.input = input
         check(coder, settings)
         self.store, self.texts, self.shown = store, texts, shown
         self.coder, self.settings = coder, settings
         self.facts: dict[str, Any] = {**store.facts, "cut_rows": 0, "cut_tokens": 0}
         options = store.column("candidates").astype(np.int64)
         if len(options) and options.min() < 1:
-            raise ConfigError("format.compat=metaicl scores listed options only")
+            raise ConfigError(
+                "format.compat=metaicl scores listed options only",
+                fix="format.compat=null for open answers",
+            )
         self._owner = np.repeat(np.arange(len(options)), options)
         self._option = np.arange(len(self._owner)) - np.repeat(
             np.cumsum(options) - options, options
@@ -154,8 +169,11 @@ class CompatRows:
     def __getitem__(self, index: int) -> StoredRow:
         row = self.store[int(self._owner[index])].row
         most = min(self.settings.budget or metaicl.MOST, self.coder.layout.window)
+        asked = self.texts(row)
+        if self.input is not None:
+            asked = replace(asked, input=self.input)
         pairs = metaicl.requests(
-            self.texts(row), self.shown, encoder(self.coder), self.settings.direction, most=most
+            asked, self.shown, encoder(self.coder), self.settings.direction, most=most
         )
         context, scored = pairs[int(self._option[index])]
         laid = Laid(context, [([], scored)])

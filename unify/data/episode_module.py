@@ -5,42 +5,67 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
+import torch
 from torch.utils.data import IterableDataset
 
 from formats.base import Format
 from formats.collate import Batch, collate
 from formats.episodes import separators
-from formats.layout import Coder
+from formats.layout import Coder, Layout
 from tasks.sampling import Sampler
 from tasks.task import Task
 
+from .branches import branched
 from .compat import CompatMaker
 from .episodes import Drawn, EpisodePlan, Episodes, demonstrate
 from .prepare import TaskFeatures
 from .steps import StepData, need_rows
-from .turns import Made, Maker, makers
+from .turns import Made, Maker, makers, stored
 
 AnyMaker = Maker | CompatMaker
 
 
 def batch_of(
-    made: Sequence[Made], tasks: Sequence[int], coder: Coder, dense: bool, weigh: str = "tokens"
+    made: Sequence[Made],
+    tasks: Sequence[int],
+    coder: Coder,
+    dense: bool,
+    weigh: str = "tokens",
+    apart: bool = False,
 ) -> Batch:
     """One batch of episodes; ``dense`` makes every demonstration a target, too. ``weigh`` says
-    whether its weight counts target tokens or ``sequences``."""
-    batch = collate([m.row for m in made], coder.layout, "generate")
+    whether its weight counts target tokens or ``sequences``. Several queries are branches of one
+    sequence, or sequences of their own (``apart``)."""
+    several = [len(m.laid.pairs) > 1 for m in made]
+    if any(several) and not apart:
+        batch = branched([m.row for m in made], [m.laid for m in made], coder.layout, dense)
+    else:
+        batch = _sequences(made, coder.layout, dense)
     batch.tasks = np.array(tasks, np.int32)
     batch.dropped = sum(m.laid.dropped for m in made)
+    if weigh == "sequences":
+        batch.weight = float(sum(len(m.laid.pairs) for m in made))
+    return batch
+
+
+def _sequences(made: Sequence[Made], layout: Layout, dense: bool) -> Batch:
+    """A sequence per query; dense targets stand in the first of each episode."""
+    groups = [stored(m.laid, layout, m.row.row, apart=True) for m in made]
+    batch = collate([row for group in groups for row in group], layout, "generate")
+    batch.rows = [m.row for m in made]
+    of = torch.arange(len(made)).repeat_interleave(torch.tensor([len(g) for g in groups]))
+    batch.row_of = of
+    if batch.source_of is not None:
+        batch.source_of = torch.arange(len(of))
     if dense:
         assert batch.target is not None
-        width = batch.ids.shape[1]
-        for ids, target, m in zip(batch.ids, batch.target, made, strict=True):
-            start = width - m.laid.length  # padding stands on the left
+        starts = (1 - batch.mask).sum(1).tolist()  # padding stands on the left
+        first = np.cumsum([0, *(len(g) for g in groups)])[:-1]
+        for k, m in zip(first.tolist(), made, strict=True):
             for begin, stop in m.laid.dense:
-                target[start + begin : start + stop] = ids[start + begin : start + stop]
+                place = slice(starts[k] + begin, starts[k] + stop)
+                batch.target[k, place] = batch.ids[k, place]
         batch.weight = float((batch.target != -100).sum())
-    if weigh == "sequences":
-        batch.weight = float(len(made))
     return batch
 
 
@@ -54,9 +79,10 @@ class EpisodeBatches(IterableDataset[Batch]):
         first_step: Callable[[], int],
         rank: int = 0,
         world: int = 1,
+        apart: bool = False,
     ) -> None:
         self.plan, self.maker, self.first_step = plan, maker, first_step
-        self.rank, self.world = rank, world
+        self.rank, self.world, self.apart = rank, world, apart
 
     def __iter__(self) -> Iterator[Batch]:
         number = int(self.first_step())
@@ -68,7 +94,7 @@ class EpisodeBatches(IterableDataset[Batch]):
 
     def _batches(self, parts: list[list[Drawn]]) -> list[Batch]:
         coder, settings = self.maker.coder, self.maker.settings
-        how = (coder, settings.dense, settings.weigh)
+        how = (coder, settings.dense, settings.weigh, self.apart)
         batches = []
         whole = 0.0
         for part in parts:
@@ -129,7 +155,8 @@ class EpisodeData(StepData):
     """Training steps of episodes over a mixture of seen tasks.
 
     ``rates`` are the tasks' shares of the episodes, by name; ``seed`` fixes everything that is
-    drawn. ``batch_size`` counts episodes per optimizer step, over all devices.
+    drawn. ``batch_size`` counts episodes per optimizer step, over all devices. ``apart``: several
+    queries of an episode are not computed together.
     """
 
     def __init__(
@@ -146,6 +173,7 @@ class EpisodeData(StepData):
         parts: int = 1,
         bucket: int = 8,
         seed: int = 0,
+        apart: bool = False,
     ) -> None:
         super().__init__()
         need_rows(train)
@@ -155,7 +183,7 @@ class EpisodeData(StepData):
         else:
             self.maker = makers(tasks, train, coder, separators(coder), settings)
         self.validation = [v for v in validation if len(v.store)]
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed, self.apart = batch_size, seed, apart
         self.plan = EpisodePlan(
             Sampler(self.maker.sizes(), tuple(rates[t.name] for t in train), seed),
             self.maker.lengths,
@@ -165,10 +193,12 @@ class EpisodeData(StepData):
             bucket,
             parts,
             seed,
+            settings.queries,
         )
 
     def steps(self, first_step: Callable[[], int], rank: int, world: int) -> EpisodeBatches:
-        return EpisodeBatches(self.plan, self.maker, first_step, rank, world)
+        return EpisodeBatches(self.plan, self.maker, first_step, rank, world, self.apart)
 
     def held(self) -> HeldEpisodes:
-        return HeldEpisodes(self.maker, self.validation, self.batch_size, self.seed)
+        rows = -(-self.batch_size // self.plan.parts)
+        return HeldEpisodes(self.maker, self.validation, rows, self.seed)

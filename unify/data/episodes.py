@@ -44,6 +44,8 @@ class Episodes:
         style: ``plain`` shows the rows' own texts alone, ``prompt`` asks as the templates do.
         budget: tokens of a whole episode; None: the model's window.
         weigh: whether the loss is a mean over target tokens, or over episodes of their own mean.
+        queries: rows that are asked behind the same demonstrations, each as if it were alone;
+            the demonstrations are computed once (causal models).
     """
 
     shots: tuple[int, ...] = (16,)
@@ -54,6 +56,7 @@ class Episodes:
     style: Literal["plain", "prompt"] = "plain"
     budget: int | None = None
     weigh: Literal["tokens", "sequences"] = "tokens"
+    queries: int = 1
 
     def __post_init__(self) -> None:
         if isinstance(self.shots, int):
@@ -66,6 +69,14 @@ class Episodes:
                 )
         if not self.shots or min(self.shots) < 0:
             raise ConfigError("no number of shots", got=self.shots, expected="0 or more, or a list")
+        if self.queries < 1:
+            raise ConfigError("episodes without a query", got=self.queries, expected="1 or more")
+        if self.queries > 1 and self.dense and self.weigh == "sequences":
+            raise ConfigError(
+                "several queries and dense targets, weighed by sequence: no sequence has the dense "
+                "ones",
+                fix="learner.weigh=tokens, or learner.dense=false",
+            )
         if self.symbols == "random" and self.style == "prompt":
             raise ConfigError(
                 "random label words in prompts that list the true ones", fix="style=plain"
@@ -79,12 +90,14 @@ class Episodes:
 
 
 class Drawn(NamedTuple):
-    """One episode before it is made: numbers of usable rows, in reading order, and its seed."""
+    """One episode before it is made: numbers of usable rows, in reading order, and its seed.
+    ``more`` are further queries."""
 
     task: int
     query: int
     demonstrations: Sequence[int]
     seed: int
+    more: Sequence[int] = ()
 
 
 def demonstrate(
@@ -123,6 +136,7 @@ class EpisodePlan:
     bucket: int = 8
     parts: int = 1
     seed: int = 0
+    queries: int = 1
 
     @cached_property
     def _sizes(self) -> np.ndarray:
@@ -135,19 +149,22 @@ class EpisodePlan:
         tasks, queries = self.sampler.draws(number * size, (number + 1) * size)
         chosen = (mix(self.seed, _SHOTS, draws) % np.uint64(len(self.shots))).astype(np.int64)
         shots = np.array(self.shots)[chosen]
-        rows = demonstrate(self.seed, draws, queries, self._sizes[tasks], max(self.shots))
-        rows[np.arange(rows.shape[1])[None, :] >= shots[:, None]] = -1
+        most = max(self.shots)
+        needed = most + self.queries - 1
+        rows = demonstrate(self.seed, draws, queries, self._sizes[tasks], needed)
+        shown = rows[:, :most]
+        shown[np.arange(most)[None, :] >= shots[:, None]] = -1
         seeds = (mix(self.seed, _SEED, draws) >> np.uint64(1)).astype(np.int64)
+        columns = (tasks, queries, shown, seeds, rows[:, most:])
         drawn = [
-            Drawn(t, q, [r for r in own if r >= 0], s)
-            for t, q, own, s in zip(
-                tasks.tolist(), queries.tolist(), rows.tolist(), seeds.tolist(), strict=True
-            )
+            Drawn(t, q, [r for r in own if r >= 0], s, [r for r in more if r >= 0])
+            for t, q, own, s, more in zip(*(c.tolist() for c in columns), strict=True)
         ]
-        lengths = [
-            min(int(self.lengths[d.task][[d.query, *d.demonstrations]].sum()), self.budget)
-            for d in drawn
-        ]
+        lengths = []
+        for d in drawn:
+            own = self.lengths[d.task]
+            first = min(int(own[[d.query, *d.demonstrations]].sum()), self.budget)
+            lengths.append(first + int(own[list(d.more)].sum()))
         steps = deal(np.array(lengths), self.bucket, self.parts, self.seed, number)
         return [[[drawn[i] for i in part] for part in parts] for parts in steps]
 

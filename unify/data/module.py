@@ -12,6 +12,7 @@ from torch.utils.data import IterableDataset
 from formats.collate import Batch, collate
 from formats.errors import ConfigError
 from formats.layout import Layout
+from formats.store import StoredRow
 from tasks.sampling import Sampler
 
 from .prepare import TaskFeatures
@@ -68,7 +69,11 @@ class StepPlan:
     def __post_init__(self) -> None:
         for name in ("batch_size", "bucket", "parts"):
             if getattr(self, name) < 1:
-                raise ConfigError(f"{name} below one", got=getattr(self, name))
+                raise ConfigError(
+                    f"{name} below one",
+                    got=getattr(self, name),
+                    expected="a whole number from 1 on",
+                )
         if self.parts > self.batch_size:
             raise ConfigError(
                 "more micro-batches than rows in a step",
@@ -97,6 +102,18 @@ class StepPlan:
         return self.window(number // self.bucket)[number % self.bucket]
 
 
+def weight(rows: Sequence[StoredRow], format: str) -> float:
+    """What ``collate(rows, …).weight`` is, without laying the rows out: sequences, or the tokens
+    of the targets."""
+    if format != "generate":
+        return float(sum(len(row.widths) for row in rows))
+    total = 0
+    for row in rows:
+        several = len(row.widths) > 1  # of options, the right one is the target
+        total += int(row.widths[int(np.argmax(row.gold))] if several else row.widths.sum())
+    return float(total)
+
+
 class StepBatches(IterableDataset[Batch]):
     """Endless micro-batches from the step that ``first_step()`` gives when iteration begins."""
 
@@ -112,6 +129,13 @@ class StepBatches(IterableDataset[Batch]):
     ) -> None:
         self.plan, self.features, self.layout, self.format = plan, features, layout, format
         self.first_step, self.rank, self.world = first_step, rank, world
+        if plan.batch_size // plan.parts < world:
+            raise ConfigError(
+                "a process without a row of each micro-batch",
+                got=f"{plan.batch_size} rows in {plan.parts} micro-batches over {world} processes",
+                expected="at least a row for each",
+                fix="a larger data.batch_size, which counts the rows of all processes",
+            )
 
     def __iter__(self) -> Iterator[Batch]:
         number = int(self.first_step())
@@ -130,10 +154,7 @@ class StepBatches(IterableDataset[Batch]):
             batch = collate(stored[self.rank :: self.world], self.layout, self.format)
             batch.tasks = tasks[self.rank :: self.world]
             batches.append(batch)
-            if self.world == 1:
-                whole += batch.weight
-            else:
-                whole += collate(stored, self.layout, self.format).weight
+            whole += batch.weight if self.world == 1 else weight(stored, self.format)
         for batch in batches:
             batch.step_weight, batch.step_parts = whole, len(batches)
         return batches
@@ -214,4 +235,5 @@ class MixtureData(StepData):
         return StepBatches(self.plan, self.train, self.layout, self.format, first_step, rank, world)
 
     def held(self) -> Fixed:
-        return Fixed(self.validation, self.layout, self.format, self.batch_size)
+        rows = -(-self.batch_size // self.plan.parts)  # no more than training holds at once
+        return Fixed(self.validation, self.layout, self.format, rows)

@@ -89,12 +89,15 @@ class Maker:
         """The episode; ``query`` stands in for the task's own row."""
         own = self.turns[drawn.task]
         shown = [own.turn(r) for r in drawn.demonstrations]
-        asked = query or own.turn(drawn.query)
+        asked = [query or own.turn(drawn.query), *map(own.turn, drawn.more)]
         said = self._symbols(own, drawn.seed)
         if said is not None:
-            shown = [Turn(t.input, said.get(tuple(t.output), t.output)) for t in shown]
-            asked = Turn(asked.input, said.get(tuple(asked.output), asked.output))
-        tokens = EpisodeTokens(own.head, shown, asked.input, [asked.output])
+            shown, asked = (
+                [Turn(t.input, said.get(tuple(t.output), t.output)) for t in turns]
+                for turns in (shown, asked)
+            )
+        (first, *more) = asked
+        tokens = EpisodeTokens(own.head, shown, first.input, [first.output], more)
         s = self.settings
         laid = lay(
             tokens,
@@ -104,7 +107,7 @@ class Maker:
             budget=s.budget,
             row=f"{own.name}/{drawn.query}",
         )
-        return Made(stored(laid, self.coder.layout, drawn.query)[0], laid)
+        return Made(stored(laid, self.coder.layout, drawn.query, apart=True)[0], laid)
 
     @property
     def names(self) -> list[str]:
@@ -142,11 +145,11 @@ class Maker:
 
 def stored(laid: Laid, layout: Layout, number: int, **more: Any) -> list[StoredRow]:
     """The feature rows of a laid-out episode, which collation frames again: one with all options
-    where they share their lead (direct), else one per option."""
+    where they share their lead (direct), else one per option; ``apart`` always one for each."""
     first, after = len(layout.single_before), len(layout.single_after)
     tail = after if layout.kind == "seq2seq" else 0
     leads = [lead for lead, _ in laid.pairs]
-    together = all(lead == leads[0] for lead in leads)
+    together = all(lead == leads[0] for lead in leads) and not more.get("apart", False)
     groups = [laid.pairs] if together else [[pair] for pair in laid.pairs]
     closed = more.get("closed", False)
     rows = []
@@ -196,5 +199,9 @@ def makers(
         )
     pool = list(dict.fromkeys(label for t in turns for label in t.labels))
     if settings.symbols == "random" and len(pool) < max((len(t.labels) for t in turns), default=0):
-        raise ConfigError("too few label words to draw random ones from", got=len(pool))
+        raise ConfigError(
+            "too few label words to draw random ones from",
+            got=len(pool),
+            fix="learner.symbols=own, or tasks with more labels",
+        )
     return Maker(turns, coder, between, settings, pool)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.errors import ConfigError
+from formats.errors import ConfigError, UnknownName
 
 Vectors = NDArray[np.floating[Any]]  # [texts, size], rows of length one
 
@@ -70,20 +70,47 @@ def nearest(
     *,
     last: bool = True,
     own: Sequence[int | None] | None = None,
+    search: str = "exact",
 ) -> list[list[int]]:
     """Per query its ``k`` nearest examples by cosine (Liu et al. 2022, KATE, section 3).
 
     ``last``: the most similar stands last, next to the query. ``own`` names, per query, its own
-    place in the pool, which is left out. Equal distances: the earlier example is nearer."""
+    place in the pool, which is left out. Equal distances: the earlier example is nearer.
+    ``search``: ``exact``, or ``faiss`` where that package is installed (for large pools)."""
     size = pool.shape[0]
     apart = sum(o is not None for o in own or ())
     _enough(k, size - (1 if apart else 0))
+    if search == "faiss":
+        return _by_faiss(queries, pool, k, last, own)
+    if search != "exact":
+        raise UnknownName("search", search, ("exact", "faiss"))
     out = []
     for row in range(queries.shape[0]):
         alike = np.asarray(pool @ queries[row], np.float64)
         if own is not None and own[row] is not None:
             alike[own[row]] = -np.inf
         order = np.argsort(-alike, kind="stable")[:k].tolist()
+        out.append(order[::-1] if last else order)
+    return out
+
+
+def _by_faiss(
+    queries: Vectors, pool: Vectors, k: int, last: bool, own: Sequence[int | None] | None
+) -> list[list[int]]:
+    try:
+        import faiss
+    except ImportError:
+        raise ConfigError(
+            "search by faiss, which is not installed",
+            fix="pip install faiss-cpu, or evaluation.search=exact",
+        ) from None
+    index = faiss.IndexFlatIP(pool.shape[1])
+    index.add(np.ascontiguousarray(pool, np.float32))
+    more = min(pool.shape[0], k + (own is not None))
+    _, found = index.search(np.ascontiguousarray(queries, np.float32), more)
+    out = []
+    for row, places in enumerate(found.tolist()):
+        order = [p for p in places if own is None or p != own[row]][:k]
         out.append(order[::-1] if last else order)
     return out
 

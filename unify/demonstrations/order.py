@@ -34,7 +34,9 @@ def orders(k: int, most: int = 24, seed: int = 0) -> list[tuple[int, ...]]:
 def _checked(p: ArrayLike) -> Values:
     table = np.asarray(p, np.float64)
     if table.ndim != 3 or 0 in table.shape:
-        raise ConfigError("not [orders, probes, labels]", got=table.shape)
+        raise ConfigError(
+            "not [orders, probes, labels]", got=table.shape, expected="an array of three dimensions"
+        )
     return table
 
 

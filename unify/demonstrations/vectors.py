@@ -21,7 +21,11 @@ def bag_of_words(fit: Sequence[str], *texts: Sequence[str]) -> tuple[Rows, ...]:
     try:
         made.fit(fit)
     except ValueError as error:
-        raise ConfigError("a pool of texts without a word", got=list(fit[:3])) from error
+        raise ConfigError(
+            "a pool of texts without a word",
+            got=list(fit[:3]),
+            fix="choose demonstrations at random",
+        ) from error
     return tuple(made.transform(part).toarray() for part in (fit, *texts))
 
 
@@ -35,8 +39,9 @@ def encoded(name: str, texts: Sequence[str], *, batch: int = 32, window: int = 2
     from ..backbones.factory import located
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(located(name))
-        model = AutoModel.from_pretrained(located(name), dtype=torch.float32).eval()
+        tokenizer = AutoTokenizer.from_pretrained(located(name), trust_remote_code=False)
+        safe = {"dtype": torch.float32, "trust_remote_code": False}
+        model = AutoModel.from_pretrained(located(name), **safe).eval()
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"no sentence encoder could be loaded from {name!r}",

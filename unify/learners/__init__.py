@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
+from .instruction_tuning import InstructionTuning
 from .maml import MAML
+from .meta_tuning import MetaTuning
 from .metaicl import MetaICL
 from .multitask import Multitask
 from .optim import Optimization
+from .ppt import PPT
 
-LEARNERS: dict[str, Any] = {"maml": MAML, "metaicl": MetaICL, "multitask": Multitask}
+LEARNERS: dict[str, Any] = {
+    "instruction_tuning": InstructionTuning,
+    "maml": MAML,
+    "meta_tuning": MetaTuning,
+    "metaicl": MetaICL,
+    "multitask": Multitask,
+    "ppt": PPT,
+}
 
-__all__ = ["LEARNERS", "MAML", "MetaICL", "Multitask", "Optimization"]
+__all__ = [
+    "LEARNERS",
+    "MAML",
+    "PPT",
+    "InstructionTuning",
+    "MetaICL",
+    "MetaTuning",
+    "Multitask",
+    "Optimization",
+]

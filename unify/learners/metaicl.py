@@ -14,7 +14,7 @@ from formats.collate import Batch
 from formats.errors import ConfigError
 from tasks.task import Task
 
-from ..backbones import Backbone
+from ..backbones import Backbone, branches
 from ..data.episodes import Episodes
 from ..data.prepare import TaskFeatures
 from .multitask import Multitask
@@ -46,6 +46,15 @@ class MetaICL(Multitask):
                 f"dense targets on a model of kind {kind}: its source is not predicted",
                 fix="learner.dense=false",
             )
+        self.apart: str | None = None  # why several queries are not computed together
+        if self.episodes.queries > 1:
+            if kind != "causal":
+                raise ConfigError(
+                    f"several queries behind the same demonstrations on a model of kind {kind}: "
+                    "its source holds the query",
+                    fix="learner.queries=1",
+                )
+            self.apart = branches.refusal(backbone)
         self.counts: Counter[str] = Counter()
 
     def asked(self, task: Task) -> Task:
@@ -68,6 +77,7 @@ class MetaICL(Multitask):
         if stage is not None:
             raise ConfigError("episodes know no first stage", fix="data=mixture")
         coder = self.backbone.coder
+        settings["apart"] = self.apart is not None
         module = EpisodeData(tasks, train, rates, coder, self.episodes, format, **settings)
         self.left_out = {name: rows for name, rows in module.maker.left_out.items() if rows}
         return module
@@ -100,6 +110,9 @@ class MetaICL(Multitask):
             f"{c['episodes']} episodes of {c['tokens']} tokens, {c['targets']} of them predicted; "
             f"padding {1 - c['tokens'] / max(1, c['padded']):.1%}"
         ]
+        if self.episodes.queries > 1:
+            how = f"each read by itself: {self.apart}" if self.apart else "which are read once"
+            lines.append(f"{self.episodes.queries} queries behind the same demonstrations, {how}")
         if c["dropped"]:
             lines.append(f"{c['dropped']} whole demonstrations did not fit and were dropped")
         notes: list[dict[str, Any]] = [{"task": "episodes", "notes": lines}]

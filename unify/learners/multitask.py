@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from torch import Tensor
 
 from formats.base import Format
@@ -33,6 +34,14 @@ class Multitask(pl.LightningModule):
         """``task`` with the prompt that its training rows are written with."""
         return task
 
+    def ways(self, task: Task, split: str) -> list[Task]:
+        """The ways in which ``task`` is trained on; the first has its name, rows and kind."""
+        return [self.asked(task)]
+
+    def spread(self, rates: Mapping[str, float]) -> dict[str, float]:
+        """The rates of the tasks as those of their :meth:`ways`."""
+        return dict(rates)
+
     def data(
         self,
         tasks: Sequence[Task],
@@ -57,10 +66,18 @@ class Multitask(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         summed = self.summed(batch)
         per_unit = summed / max(batch.step_weight, 1.0)
-        self.log("train/loss", summed.detach() / max(batch.weight, 1.0), batch_size=1)
+        self.log("train/loss", self._mean(summed.detach(), batch.weight), batch_size=1)
         # Lightning divides by the number of micro-batches, and DDP averages over the ranks; the
         # share of the step is already in step_weight.
         return per_unit * batch.step_parts * self.trainer.world_size
+
+    def _mean(self, summed: Tensor, weight: float) -> Tensor:
+        """The loss per unit of a micro-batch, over all processes that share it."""
+        if self.trainer.world_size > 1:
+            both = torch.stack([summed, summed.new_tensor(weight)])
+            summed, of = self.trainer.strategy.reduce(both, reduce_op="sum").unbind()
+            weight = float(of)
+        return summed / max(weight, 1.0)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         summed = self.summed(batch)

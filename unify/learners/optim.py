@@ -39,7 +39,9 @@ class Optimization:
 
     def __post_init__(self) -> None:
         if self.lr <= 0:
-            raise ConfigError("a learning rate that is not positive", got=self.lr)
+            raise ConfigError(
+                "a learning rate that is not positive", got=self.lr, expected="a number above 0"
+            )
         if self.schedule not in SCHEDULES:
             raise ConfigError("unknown schedule", got=self.schedule, expected=", ".join(SCHEDULES))
         if not (self.warmup >= 0 and self.hold >= 0 and self.warmup + self.hold < 1):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..files import write_whole
 from .numbers import finite, plural
 
 if TYPE_CHECKING:  # evaluation brings torch; a report only reads its results
@@ -173,10 +174,8 @@ def as_json(report: Report, examples: bool = True) -> dict[str, Any]:
 
 def save_json(value: Any, path: Path) -> None:
     """Writes ``value`` for people and programs; a NaN that slipped through is an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
-    # A lone surrogate (half an emoji in a broken row) has no UTF-8 form.
-    path.write_bytes(text.encode("utf-8", "backslashreplace") + b"\n")
+    write_whole(path, text + "\n")
 
 
 def write_json(report: Report, path: Path, examples: bool = True) -> None:

@@ -20,8 +20,8 @@ _FIELDS = ("type", "format", "metric", "value", "low", "high", "rows", "baseline
 def write(report: Report, folder: Path, examples: int = 10) -> None:
     """Writes ``report.json`` and ``report.html`` into ``folder``; both with up to ``examples``
     worked examples per task."""
-    write_json(report, folder / REPORT_JSON, examples=examples > 0)
     write_html(report, folder / PAGE, examples=examples)
+    write_json(report, folder / REPORT_JSON, examples=examples > 0)  # last: it says "finished"
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:

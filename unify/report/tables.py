@@ -26,6 +26,7 @@ from .data import (
     macro,
     margin,
 )
+from .methods import Methods, methods_view
 from .numbers import NONE, count, duration, finite, half_width, plural, points
 
 if TYPE_CHECKING:
@@ -227,9 +228,12 @@ def render(*parts: RenderableType, width: int | None = None) -> str:
     return "\n".join(line.rstrip() for line in page.getvalue().splitlines()) + "\n"
 
 
-def show(what: Report | Comparison) -> None:
+def show(what: Report | Comparison | Methods) -> None:
     """Prints to standard output: coloured on a terminal, wide and plain in a file or a pipe."""
-    view = report_view(what) if isinstance(what, Report) else comparison_view(what)
+    if isinstance(what, Methods):
+        view = methods_view(what)
+    else:
+        view = report_view(what) if isinstance(what, Report) else comparison_view(what)
     if sys.stdout.isatty():
         Console(highlight=False, emoji=False).print(view)
     else:

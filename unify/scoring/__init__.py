@@ -5,7 +5,7 @@ from .load import load
 from .requests import Coded, Request, Score
 from .rules import RULES
 from .trie import Trie
-from .write import Writing, Written, write
+from .write import Writing, Written, write, write_samples
 
 __all__ = [
     "RULES",
@@ -18,4 +18,5 @@ __all__ = [
     "Written",
     "load",
     "write",
+    "write_samples",
 ]

@@ -60,7 +60,9 @@ def _too_long(what: str, got: int, window: int) -> ConfigError:
 def _causal(layout: Layout, request: Request, context: Ids, target: Ids, end: bool) -> Coded:
     if request.after:
         raise ConfigError(
-            "a causal model cannot read what is behind a continuation", got=request.after[:80]
+            "a causal model cannot read what is behind a continuation",
+            got=request.after[:80],
+            fix="put all of the context before the continuation",
         )
     target = (*target, *_end(layout, end))
     before = layout.single_before
@@ -84,9 +86,14 @@ def _seq2seq(
     layout: Layout, request: Request, context: Ids, target: Ids, after: Ids, start: int | None
 ) -> Coded:
     if after:
-        raise ConfigError("a seq2seq model reads one context; put all of it there")
+        raise ConfigError(
+            "a seq2seq model reads one context; put all of it there", fix="join the contexts"
+        )
     if start is None:
-        raise ConfigError("a seq2seq model without a decoder_start_token_id in its configuration")
+        raise ConfigError(
+            "a seq2seq model without a decoder_start_token_id in its configuration",
+            fix="set decoder_start_token_id in its config.json",
+        )
     if len(target) > layout.window:
         raise _too_long("a continuation", len(target), layout.window)
     cut = max(0, len(context) - layout.single_room)

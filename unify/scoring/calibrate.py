@@ -40,6 +40,26 @@ def batch(p: ArrayLike, strength: float = 1.0) -> Table:
     return _over(table, table, strength)
 
 
+def in_logs(logprobs: ArrayLike, prior: ArrayLike) -> Table:
+    """The logarithm of :func:`contextual` (or, with the rows themselves as ``prior``, of
+    :func:`batch`), without probabilities that could come to zero.
+
+    ``logprobs [rows, options]`` and ``prior [strings, options]`` need not be normalised."""
+    own, free = _log_normed(logprobs), _log_normed(prior)
+    if own.shape[-1] != free.shape[-1]:
+        raise ConfigError(
+            "scores and their prior have other options",
+            got=free.shape[-1],
+            expected=str(own.shape[-1]),
+        )
+    return _log_normed(own - np.logaddexp.reduce(free, 0))
+
+
+def _log_normed(values: ArrayLike) -> Table:
+    table = np.atleast_2d(np.asarray(values, np.float64))
+    return table - np.logaddexp.reduce(table, -1, keepdims=True)
+
+
 def _over(p: ArrayLike, prior: Table, strength: float = 1.0) -> Table:
     table = np.asarray(p, np.float64)
     if table.shape[-1] != prior.shape[-1]:
@@ -50,5 +70,7 @@ def _over(p: ArrayLike, prior: Table, strength: float = 1.0) -> Table:
         )
     mean = prior.mean(0)
     if not (mean > 0).all():
-        raise ConfigError("a prior probability of zero", got=mean.tolist())
+        raise ConfigError(
+            "a prior probability of zero", got=mean.tolist(), expected="probabilities above 0"
+        )
     return _normed(table / mean**strength)

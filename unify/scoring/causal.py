@@ -178,7 +178,11 @@ def plain(model: Any, request: Coded) -> tuple[Tensor, Tensor]:
     Returns log-probabilities ``[scored]`` (float32) and whether each token was the first choice.
     """
     if request.begin < 1:
-        raise ConfigError("a causal request without a token to begin with", got=request.ids[:8])
+        raise ConfigError(
+            "a causal request without a token to begin with",
+            got=request.ids[:8],
+            fix="give a prefix, or a tokenizer with a first token",
+        )
     device = model.device
     with torch.inference_mode():
         ids = torch.tensor([request.ids[:-1]], device=device)

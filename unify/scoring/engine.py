@@ -105,7 +105,11 @@ class Engine:
         """A whole text, in as many windows as it needs; causal models alone."""
         layout = self.coder.layout
         if layout.kind != "causal":
-            raise ConfigError("whole statements need a causal model", got=layout.kind)
+            raise ConfigError(
+                "whole statements need a causal model",
+                got=layout.kind,
+                fix="use a causal language model",
+            )
         first = layout.bos if layout.bos is not None else layout.eos
         before = layout.single_before or (() if first is None else (first,))
         (ids,) = self.coder.ids([text])

@@ -36,8 +36,9 @@ def load(
 
     place = located(name)
     try:
-        config = AutoConfig.from_pretrained(place, revision=revision)
-        tokenizer = AutoTokenizer.from_pretrained(place, revision=revision)
+        safe: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
+        config = AutoConfig.from_pretrained(place, **safe)
+        tokenizer = AutoTokenizer.from_pretrained(place, **safe)
         found = family(config)
         auto = getattr(transformers, _AUTO[found])
         model = auto.from_pretrained(place, revision=revision, dtype=getattr(torch, dtype))

@@ -26,7 +26,11 @@ class Request:
 
     def __post_init__(self) -> None:
         if not len(self.continuation):
-            raise ConfigError("a request whose continuation is empty", got=self.context[-80:])
+            raise ConfigError(
+                "a request whose continuation is empty",
+                got=self.context[-80:],
+                expected="a continuation with at least one character",
+            )
         if isinstance(self.context, str) != isinstance(self.continuation, str):
             raise ConfigError(
                 "a request of text and token ids",

@@ -23,7 +23,10 @@ def per_token(score: Score) -> float:
 def per_byte(score: Score) -> float:
     """Log-probability per UTF-8 byte, which no tokenizer changes."""
     if not score.bytes:
-        raise ConfigError("bytes of a continuation that was given as token ids")
+        raise ConfigError(
+            "bytes of a continuation that was given as token ids",
+            fix="give the continuation as text",
+        )
     return score.logprob / score.bytes
 
 

@@ -19,7 +19,9 @@ class Trie:
         self.number: dict[Ids, int] = {}  # which option the tokens are
         for k, option in enumerate(options):
             if not option:
-                raise ConfigError("an option without a token")
+                raise ConfigError(
+                    "an option without a token", expected="options of at least one token"
+                )
             node = self._root
             for token in option:
                 node = node.setdefault(token, {})

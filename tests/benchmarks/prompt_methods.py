@@ -1,0 +1,104 @@
+"""Few-shot methods by tasks: mean ± standard deviation over seeds, trained parameters, seconds.
+
+Every cell is a run of its own (`unify train experiment=few_shot learner=… task=… shots=… seed=…`),
+all of one encoder with a language-model head, which is pre-trained first if the cache has none.
+Runs that are finished already are not repeated, so that a stopped benchmark goes on. `--quick` is a
+smoke test; `--minutes` stops starting runs after so many, and the table says which are missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from formats.errors import UnifyError
+from unify.data.prepare import cache_root
+from unify.report.methods import of_folders, write_methods
+from unify.report.tables import show
+
+CLOZE = (
+    "linear_head", "finetune", "pet", "ipet", "lm_bff", "protoverb", "weighted_words",
+    "found_template", "autoprompt", "rlprompt",
+)  # fmt: skip
+TUNED = ("prompt_tuning", "p_tuning", "prefix", "lora", "adapter", "bitfit", "unipelt",
+         "adapter_bias")  # fmt: skip
+ENTAIL = {"efl": "minilm_mlm", "nsp_bert": "minilm_nsp"}
+PRETRAIN = [
+    "name=minilm_mlm", "tasks=[trec,sst2,mr,subj,ag_news,cola,tweeteval_emotion]", "rows=3000",
+    "steps=360", "tokens=1024", "longest=48", "head=0.1", "lr=3e-4",
+    "objectives=[masked,masked,masked,next_sentence]", "bf16=true",
+]  # fmt: skip
+
+
+def overrides(method: str, task: str, shots: int, seed: int, steps: int) -> list[str]:
+    """The run's settings; slow methods are given less to do, which the table's seconds include."""
+    own = [f"learner={method}", f"task={task}", f"shots={shots}", f"seed={seed}",
+           f"trainer.max_steps={steps}"]  # fmt: skip
+    if method in ENTAIL:
+        return ["experiment=few_shot_entail", f"model={ENTAIL[method]}", *own]
+    more = {
+        "ipet": ["learner.unlabelled=200", "learner.generations=2"],
+        "lm_bff": ["learner.draws=2"],
+        "autoprompt": ["learner.top=5"],
+    }
+    return ["experiment=few_shot", *own, *more.get(method, [])]
+
+
+def run(arguments: list[str]) -> float:
+    """Seconds of one command."""
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "unify", *arguments], check=True,
+                   stdout=subprocess.DEVNULL)  # fmt: skip
+    return time.perf_counter() - begun
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--runs", type=Path, default=Path("runs/prompt_methods"))
+    parser.add_argument("--tasks", nargs="+", default=["trec", "sst2"])
+    parser.add_argument("--methods", nargs="+", default=[*CLOZE, *TUNED, *ENTAIL])
+    parser.add_argument("--shots", type=int, default=16)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--test", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--quick", action="store_true")
+    given = parser.parse_args()
+    if given.quick:
+        given.tasks, given.seeds, given.steps, given.test = given.tasks[:1], [0, 1], 2, 20
+        given.shots = min(given.shots, 4)
+    begun = time.perf_counter()
+    if not (cache_root() / "models" / "minilm_mlm").exists():
+        print(f"pre-training: {run(['pretrain', *PRETRAIN]):.0f} s", flush=True)
+    folders = []
+    # Seeds outermost: a benchmark that is stopped has all methods on the first seeds.
+    cells = [(s, t, m) for s in given.seeds for t in given.tasks for m in given.methods]
+    for seed, task, method in cells:
+        folder = given.runs / f"{method}_{task}_{given.shots}_{seed}"
+        folders.append(folder)
+        if (folder / "report.json").exists():
+            continue
+        if time.perf_counter() - begun > 60 * given.minutes:
+            continue
+        name = folder.relative_to("runs") if folder.is_relative_to("runs") else folder.resolve()
+        asked = [*overrides(method, task, given.shots, seed, given.steps),
+                 f"protocol.test={given.test}", f"name={name}"]  # fmt: skip
+        try:
+            print(f"{folder.name}: {run(['train', *asked]):.0f} s", flush=True)
+        except (subprocess.CalledProcessError, UnifyError) as error:
+            print(f"{folder.name}: failed ({error})", flush=True)
+    table = of_folders(folders)
+    if table is None:
+        print("no run finished")
+        return 1
+    write_methods(table, given.runs)
+    show(table)
+    print(f"\n{time.perf_counter() - begun:.0f} s in all; {given.runs / 'methods.json'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

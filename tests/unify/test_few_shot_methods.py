@@ -1,0 +1,263 @@
+"""Every few-shot method end to end on a tiny model, with label words of 1, 2 and 5 tokens."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from unify_helpers import mood_task, moods, tiny
+
+from formats.errors import ConfigError
+from formats.examples import LabelSpace
+from unify.cli import main
+from unify.learners.optim import Optimization
+from unify.prompts import autoprompt, found, recipes, rlprompt
+from unify.prompts.shots import Budget, Shots, passes
+from unify.report.methods import Methods, Shot, spread
+
+
+def lengths(shots: Shots) -> set[int]:
+    coder = shots.start.coder
+    return {len(i) for i in coder.ids([coder.continuation(w) for w in shots.labels.words])}
+
+
+def shots_of(
+    folder: Path, pair: tuple[str, str], steps: int = 2, lr: float = 1e-3
+) -> Shots:
+    """Twelve labelled rows, twelve unlabelled; the labels read as ``pair``."""
+    task = mood_task(folder)
+    space = LabelSpace(("glad", "sad"), pair)
+    task = dataclasses.replace(task, labels=space)
+    rows = [dataclasses.replace(e, labels=space) for e in moods(12)]
+    more = [dataclasses.replace(e, id=f"more/{k}", gold=None) for k, e in enumerate(rows)]
+    budget = Budget(steps, 4, 0, Optimization(lr=lr))
+    backbone = tiny("bert", "generate", spread=2.0)
+    return Shots(task, rows, rows, more, backbone, budget)
+
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "linear_head": {},
+    "pet": {"alpha": 0.9, "ensemble": "vote"},
+    "ipet": {"generations": 2, "factor": 2, "ensemble": "distill"},
+    "lm_bff": {"draws": 2},
+    "protoverb": {"steps": 3},
+    "kpt": {"support": 4},
+    "weighted_words": {"verbalizers": [{"glad": ["a", "77"], "sad": ["77777"]}]},
+    "ptr": {"sub_prompts": ["{{ text }} {{ mask }}."]},
+    "autoprompt": {"triggers": 2, "top": 2},
+    "found_template": {"length": 2, "width": 2, "rows": 2},
+    "rlprompt": {"length": 2, "prompts": 2, "vocabulary": 20},
+}
+
+
+def test_every_recipe_has_settings_here_and_a_file() -> None:
+    conf = Path(__file__).parents[2] / "conf" / "learner"
+    assert set(SETTINGS) == set(recipes.RECIPES)
+    for name in recipes.RECIPES:
+        assert (conf / f"{name}.yaml").exists()
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS))
+def test_every_method_takes_words_of_several_tokens(name: str, tmp_path: Path) -> None:
+    shots = shots_of(tmp_path, ("dogs", "7777"))
+    assert lengths(shots) == {1, 5}
+    learned = recipes.method(name)(shots, SETTINGS[name])
+    scores = learned.scores(shots.train)
+    assert scores.shape == (12, 2) and bool(torch.isfinite(scores).all())
+    assert float(scores.std()) > 0  # rows are told apart
+    again = learned.scores(shots.train[:3])
+    if name != "lm_bff":  # which draws its demonstrations anew
+        assert torch.allclose(again, scores[:3], atol=1e-4)
+    assert (learned.trained == 0) == (name == "autoprompt")
+
+
+@pytest.mark.parametrize("name", ["pet", "lm_bff", "ptr"])
+def test_words_of_two_tokens(name: str, tmp_path: Path) -> None:
+    shots = shots_of(tmp_path, ("7", "so"))
+    assert 2 in lengths(shots)
+    scores = recipes.method(name)(shots, SETTINGS[name]).scores(shots.train)
+    assert bool(torch.isfinite(scores).all())
+
+
+def test_pet_learns_what_one_word_decides(tmp_path: Path) -> None:
+    shots = shots_of(tmp_path, ("dogs", "7777"), steps=60, lr=5e-3)
+    one = {"patterns": ["{{ text }} {{ mask }}"], "ensemble": "best"}
+    learned = recipes.method("pet")(shots, one)
+    right = learned.scores(shots.train).argmax(1) == shots.gold(shots.train)
+    assert float(right.float().mean()) == 1.0
+
+
+@pytest.mark.parametrize("name", ["autoprompt", "rlprompt"])
+def test_the_model_is_frozen(name: str, tmp_path: Path) -> None:
+    shots = shots_of(tmp_path, ("dogs", "7777"))
+    before = {n: x.clone() for n, x in shots.start.model.state_dict().items()}
+    recipes.method(name)(shots, SETTINGS[name])
+    after = shots.start.model.state_dict()
+    assert all(torch.equal(x, after[n]) for n, x in before.items())
+
+
+def test_found_label_words_are_single_words(tmp_path: Path) -> None:
+    shots = shots_of(tmp_path, ("dogs", "7777"))
+    learned = recipes.method("lm_bff")(
+        shots, {"words": "found", "demonstrations": False, "top": 5, "keep": 3}
+    )
+    words = learned.notes[0].removeprefix("label words: ").split(", ")
+    assert len(set(words)) == 2 and all(w.isalpha() for w in words)
+
+
+# AutoPrompt
+
+
+def test_candidates_lower_the_loss_to_first_order() -> None:
+    embeddings = torch.tensor([[1.0, 0.0], [0.0, 2.0], [-1.0, -1.0], [3.0, 3.0]])
+    gradient = torch.tensor([-1.0, -2.0])  # -e.g: 1, 4, -3, 9
+    barred = torch.tensor([0.0, 0.0, 0.0, -torch.inf])
+    assert autoprompt.candidates(gradient, embeddings, 2, barred) == [1, 0]
+
+
+def test_a_step_keeps_only_what_is_better(tmp_path: Path) -> None:
+    shots = shots_of(tmp_path, ("dogs", "7777"))
+    made = autoprompt.Triggers(shots, 2, "log_odds")
+    rows, gold = shots.train, shots.gold(shots.train)
+    with torch.no_grad():
+        start = float(torch.nn.functional.cross_entropy(made.scores(rows), gold))
+    barred = torch.zeros(made.cloze.model.get_input_embeddings().weight.shape[0])
+    losses = autoprompt.searched(
+        made, lambda s: s % 2, 3, 3, barred, lambda: (list(rows), gold)
+    )
+    assert losses == sorted(losses, reverse=True) and losses[0] <= start
+    gradients = made.gradients(rows, gold)
+    assert gradients.shape == (2, 32) and float(gradients.abs().sum()) > 0
+
+
+# Template search
+
+
+def test_the_beam_keeps_the_best_sums() -> None:
+    """p(0)=.6, p(1)=.4; then after 0: (.5, .5), after 1: (.9, .1): the best is (1, 0)."""
+    after = {(): [0.6, 0.4], (0,): [0.5, 0.5], (1,): [0.9, 0.1]}
+
+    def following(prefixes: list[tuple[int, ...]]) -> torch.Tensor:
+        return torch.tensor([after[p] for p in prefixes]).log()
+
+    kept = found.beam(following, 2, 2)
+    assert kept[0].tokens == (1, 0)
+    assert kept[0].score == pytest.approx(float(torch.tensor(0.36).log()), abs=1e-5)
+    assert found.beam(following, 2, 1)[0].tokens in ((0, 0), (0, 1))  # a greedy one misses it
+
+
+def test_a_t5_fills_in_too() -> None:
+    model = tiny("t5", "generate").model
+    following = found.t5_following(model, [[5, 6, 7], [8, 9]], [0])
+    table = following([(4,), (5,)])
+    with torch.inference_mode():
+        one = model(input_ids=torch.tensor([[5, 6, 7]]),
+                    decoder_input_ids=torch.tensor([[0, 4]])).logits[0, -1].log_softmax(-1)
+        two = model(input_ids=torch.tensor([[8, 9]]),
+                    decoder_input_ids=torch.tensor([[0, 4]])).logits[0, -1].log_softmax(-1)
+    assert torch.allclose(table[0], one + two, atol=1e-4)
+
+
+# RLPrompt
+
+
+def test_gap_reward_and_z_scores() -> None:
+    p = torch.tensor([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1]])
+    rewards = rlprompt.gap_reward(p, torch.tensor([0, 0]))
+    assert rewards.tolist() == pytest.approx([200 * 0.5, 180 * -0.3], abs=1e-3)
+    z = rlprompt.standardised(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
+    assert z.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
+
+
+def test_path_loss() -> None:
+    q = torch.tensor([[[1.0, 0.0], [0.0, 2.0]]])
+    actions = torch.tensor([[0, 1]])
+    v = [float(q[0, t].logsumexp(0)) for t in range(2)]
+    advantage = [1.0 - v[0], 2.0 - v[1]]
+    first = v[0] + advantage[0] + advantage[1] - 0.5
+    second = v[1] + advantage[1] - 0.5
+    found_loss = float(rlprompt.path_loss(q, actions, torch.tensor([0.5])))
+    assert found_loss == pytest.approx((first**2 + second**2) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_policy_learns_a_reward(reads: bool) -> None:
+    """Any scoring function will do: here, how often word 3 is written."""
+    torch.manual_seed(0)
+    policy = rlprompt.Policy(torch.randn(9, 4), [2, 3, 4], 2, 16, reads)
+    inputs = torch.randn(16, 4) if reads else None
+    history = rlprompt.train_policy(
+        policy, lambda prompts, step: torch.tensor([[float(x.count(3))] for x in prompts]),
+        60, 16, 1e-2, 0, lambda step: inputs,
+    )  # fmt: skip
+    assert sum(history[-10:]) > sum(history[:10]) + 3
+
+
+# The protocol
+
+
+def test_passes_meet_every_row() -> None:
+    stream = passes(5, 2, 0)
+    first = [next(stream) for _ in range(3)]
+    assert sorted(k for rows in first for k in rows) == [0, 1, 2, 3, 4]
+    assert first != [next(stream) for _ in range(3)]
+
+
+def test_mean_and_sample_deviation() -> None:
+    assert spread([0.5, 0.7]) == pytest.approx((0.6, 0.141421), abs=1e-5)
+    assert spread([0.5]) == (0.5, None)
+    runs = [Shot("pet", "trec", 16, s, "accuracy", 0.5, 500, 10, 1.0) for s in (0, 1)]
+    runs.append(Shot("efl", "trec", 16, 0, "accuracy", 0.4, 500, 10, 1.0))
+    assert Methods(runs).uneven() == ["efl on trec, 16 per label: 1 of 2 seeds"]
+
+
+def test_methods_by_tasks_from_one_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    common = ["task=sample_trade_goods", "shots=4", "trainer.max_steps=1", "data=mixture",
+              "data.batch_size=4", "protocol.test=8", "model=tiny_bert", "model.window=96",
+              "trainer.val_check_interval=null", "evaluation.resamples=10", "report.examples=0",
+              "format=generate", "trainer.threads=1"]  # fmt: skip
+    assert main(["train", "-m", "learner=linear_head,finetune", "seed=0,1", "name=few",
+                 *common]) == 0  # fmt: skip
+    out, err = capsys.readouterr()
+    assert "sample_trade_goods, 4 per label: seeds 0, 1; 8 test rows" in out, err
+    assert "linear_head" in out and "finetune" in out and "±" in out
+    told = json.loads((tmp_path / "runs" / "few" / "methods.json").read_text())
+    assert [c["seeds"] for c in told["cells"]] == [[0, 1], [0, 1]]
+    rows = set()
+    for run in sorted((tmp_path / "runs" / "few").glob("[0-9]")):
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        assert config["suite"]["seen"] == [f"sample_trade_goods@k4s{config['seed']}"]
+        facts = json.loads((run / "run.json").read_text())
+        rows.add((config["seed"], *facts["data"].items()))
+    assert len(rows) == 2  # the same rows for every method, others for every seed
+    assert main(["table", "runs/few"]) == 0
+    assert "4 per label" in capsys.readouterr().out
+
+
+def test_a_protocol_without_shots_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "learner=pet", "task=sample_trade_goods", "name=x"]) == 1
+    assert "without shots" in capsys.readouterr().err
+
+
+def test_open_tasks_are_refused_with_the_reason(tmp_path: Path) -> None:
+    from tasks import catalogue
+
+    assert "closed set" in str(recipes.refusal(catalogue.load("sample_mining_who")))
+    assert recipes.refusal(catalogue.load("sample_trade_goods")) is None
+
+
+def test_distillation_needs_unlabelled_rows(tmp_path: Path) -> None:
+    shots = dataclasses.replace(shots_of(tmp_path, ("dogs", "7777"), 1), unlabelled=[])
+    with pytest.raises(ConfigError, match="unlabelled"):
+        recipes.method("pet")(shots, {"ensemble": "distill", "patterns": ["{{ text }} {{ mask }}"]})

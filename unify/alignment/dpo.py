@@ -1,0 +1,51 @@
+"""DPO (Rafailov et al. 2023): preferences without a reward model and without sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from unify.scoring import Engine
+
+from . import losses
+from .policy import Pair, read
+from .reward import Ranking, frozen
+from .sft import Steps, draws, optimizer, step
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its loss, and the mean margin beta * (gain of chosen - gain of rejected)."""
+
+    number: int
+    loss: float
+    margin: float
+
+
+def pairs_of(rankings: Sequence[Ranking]) -> list[tuple[Pair, Pair]]:
+    """The best and the worst text of each ranking that has two ranks."""
+    out = []
+    for r in rankings:
+        best, worst = r.ranks.index(min(r.ranks)), r.ranks.index(max(r.ranks))
+        if r.ranks[best] != r.ranks[worst]:
+            out.append((r.pairs[best], r.pairs[worst]))
+    return out
+
+
+def dpo(
+    engine: Engine, pairs: Sequence[tuple[Pair, Pair]], beta: float, how: Steps, seed: int = 0
+) -> Iterator[Step]:
+    """Trains the engine's model in place on (chosen, rejected) pairs."""
+    model, reference = engine.model, frozen(engine.model)
+    made = optimizer(model, how)
+    for number, places in enumerate(draws(len(pairs), how, seed)):
+        flat = [text for i in places for text in pairs[i]]
+        with torch.no_grad():
+            held = read(engine, reference, flat).logprobs.sum(1).view(-1, 2)
+        told = read(engine, model, flat).logprobs.sum(1).view(-1, 2)
+        loss = losses.dpo(told, held, beta)
+        step(model, made, loss, how)
+        gain = (told - held).detach()
+        yield Step(number, float(loss.detach()), beta * float((gain[:, 0] - gain[:, 1]).mean()))
