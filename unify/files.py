@@ -26,6 +26,8 @@ def write_whole(path: Path, text: str) -> None:
     there before. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = beside(path)
+    # Several processes may write the same file at once: each beside it under a name of its own.
+    part = part.with_name(f"{part.name}.{os.getpid()}")
     try:
         # A lone surrogate (half an emoji in a broken row) has no UTF-8 form.
         with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
