@@ -22,6 +22,7 @@ from .examples import (
     TokenClassification,
 )
 from .instances import SURE, Instance, Raw, ScoredSpan
+from .layouts import Layout
 from .prompts import Prompt
 from .prompts._prompts import Variant
 from .shuffle import shuffled
@@ -70,8 +71,11 @@ def marked(example: RelationClassification) -> str:
     return "".join((*out, example.text[done:]))
 
 
+ABOUT = {"task": "", "domain": ""}  # of examples that no declared task brought
+
+
 def _values(example: Example, prompt: Prompt) -> dict[str, Any]:
-    values: dict[str, Any] = {"instruction": prompt.instruction}
+    values: dict[str, Any] = {**ABOUT, **prompt.about, "instruction": prompt.instruction}
     for name in ("text", "question", "passage", "source"):
         if hasattr(example, name):
             values[name] = getattr(example, name)
@@ -142,15 +146,23 @@ class Format:
     cells: ClassVar[Mapping[type, Cell]]
     refusals: ClassVar[Mapping[type, str]] = {}
 
+    @property
+    def published(self) -> Layout | None:
+        """The layout that stands in place of the prompts' own templates, if any."""
+        return None
+
     def supports(self, kind: type) -> bool:
-        return kind in self.cells
+        return self.refusal(kind) is None
 
     def refusal(self, kind: type) -> str | None:
         """Why ``kind`` cannot be asked in this format, or None when it can."""
-        return None if kind in self.cells else self.refusals.get(kind, "no such cell")
+        if kind not in self.cells:
+            return self.refusals.get(kind, "no such cell")
+        return None if self.published is None else self.published.refusal(kind)
 
     def _ask(self, example: Example, prompt: Prompt, template: int, sample: bool) -> Ask:
-        variant = prompt.variant(self.name, template)
+        layout = self.published
+        variant = layout.ways[example.kind] if layout else prompt.variant(self.name, template)
         fields = fields_of(_values(example, prompt))
         if sample and "options" in fields and not variant.reads("letters"):
             # Trained on one order, a model learns the order. Fields remember their own index.
@@ -159,7 +171,7 @@ class Format:
 
     def _cell(self, example: Example) -> Cell:
         cell = self.cells.get(type(example))
-        if cell is None:
+        if cell is None or not self.supports(type(example)):
             raise UnsupportedCell(
                 f"{type(example).__name__} cannot be asked as {self.name}: "
                 f"{self.refusal(type(example))}",

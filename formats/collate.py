@@ -105,70 +105,73 @@ def collate(
 
 def _framed(
     parts: Sequence[tuple[np.ndarray, np.ndarray]], layout: Layout
-) -> tuple[Tensor, list[int], list[int]]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs within their frame ``[n, L]``, their lengths, and where each second text begins."""
     head, middle, tail = len(layout.before), len(layout.between), len(layout.after)
     begins = [head + len(first) + middle for first, _ in parts]
     ends = [begin + len(second) for begin, (_, second) in zip(begins, parts, strict=True)]
-    lengths = [end + tail for end in ends]
-    out = np.full((len(parts), max(lengths, default=0)), layout.pad, np.int64)
+    out = np.full((len(parts), max(ends, default=-tail) + tail), layout.pad, np.int64)
     out[:, :head] = layout.before
     for row, begin, end, (first, second) in zip(out, begins, ends, parts, strict=True):
         row[head : begin - middle] = first
         row[begin - middle : begin] = layout.between
         row[begin:end] = second
         row[end : end + tail] = layout.after
-    return torch.from_numpy(out), lengths, begins
+    return out, np.array(ends, np.int64) + tail, np.array(begins, np.int64)
 
 
 def _pair(rows: Sequence[StoredRow], layout: Layout, format: str) -> Batch:
     parts: list[tuple[np.ndarray, np.ndarray]] = []
-    row_of: list[int] = []
-    variant_of: list[int] = []
-    for r, row in enumerate(rows):
-        for v, variant in enumerate(row.variant_ids()):
-            parts.append((variant, row.shared) if format == "extract" else (row.shared, variant))
-            row_of.append(r)
-            variant_of.append(v)
-    ids, lengths, shifts = _framed(parts, layout)
-    n, width = ids.shape
-    at = torch.arange(width)[None, :]
-    real = at < torch.tensor(lengths, dtype=torch.long)[:, None]
-    mask = real.long()
-    begin = torch.tensor(shifts, dtype=torch.long)[:, None]
-    types = ((at >= begin) & real).long() * layout.second_type
-    batch = Batch(ids, mask, types, torch.tensor(row_of), torch.tensor(variant_of), float(n), rows)
+    for row in rows:
+        if format == "extract":
+            parts += [(variant, row.shared) for variant in row.variant_ids()]
+        else:
+            parts += [(row.shared, variant) for variant in row.variant_ids()]
+    variants = np.array([len(row.widths) for row in rows], np.int64)
+    first = np.cumsum(variants) - variants  # the first sequence of each row
+    row_of = np.repeat(np.arange(len(rows)), variants)
+    ids, lengths, begins = _framed(parts, layout)
+    at = np.arange(ids.shape[1])
+    real = at < lengths[:, None]
+    batch = Batch(
+        torch.from_numpy(ids),
+        torch.from_numpy(real.astype(np.int64)),
+        torch.from_numpy(((at >= begins[:, None]) & real) * np.int64(layout.second_type)),
+        torch.from_numpy(row_of),
+        torch.from_numpy(np.arange(len(parts)) - first[row_of]),
+        float(len(parts)),
+        rows,
+    )
     if format == "entail":
-        batch.gold = torch.from_numpy(
-            np.concatenate([r.gold for r in rows]) if rows else np.zeros(0, np.float32)
-        )
+        batch.gold = torch.from_numpy(_joined([r.gold for r in rows], np.float32))
         return batch
-    length = torch.tensor([len(rows[r].shared) for r in row_of])[:, None]
-    batch.inside = (at >= begin) & (at < begin + length)
-    batch.shift = begin[:, 0]
-    starts, ends = torch.zeros(n, width), torch.zeros(n, width)
-    first_of_row = np.cumsum([0, *(len(r.widths) for r in rows)])
-    spans: list[tuple[int, int, int, int]] = []
-    closed: list[tuple[int, int, int]] = []
-    chosen: list[bool] = []
-    for r, row in enumerate(rows):
-        gold: set[tuple[int, int, int]] = set()
-        for v, s, e, t in row.spans.reshape(-1, 4).tolist():
-            k = int(first_of_row[r]) + v
-            spans.append((k, s + shifts[k], e + shifts[k], t))
-            gold.add((v, s, e))
-        for v in range(len(row.widths) if len(row.closed) else 0):
-            k = int(first_of_row[r]) + v
-            for _, s, e in row.closed.reshape(-1, 3).tolist():
-                closed.append((k, s + shifts[k], e + shifts[k]))
-                chosen.append((v, s, e) in gold)
-    batch.spans = torch.tensor(spans, dtype=torch.long).reshape(-1, 4)
-    starts[batch.spans[:, 0], batch.spans[:, 1]] = 1.0
-    ends[batch.spans[:, 0], batch.spans[:, 2]] = 1.0
-    batch.closed = torch.tensor(closed, dtype=torch.long).reshape(-1, 3)
-    batch.chosen = torch.tensor(chosen, dtype=torch.bool)
-    batch.starts, batch.ends = starts, ends
+    widths = np.array([len(row.shared) for row in rows], np.int64)[row_of]
+    inside = (at >= begins[:, None]) & (at < (begins + widths)[:, None])
+    batch.inside, batch.shift = torch.from_numpy(inside), torch.from_numpy(begins)
+    spans, owner = _spans([row.spans for row in rows], 4)
+    spans[:, 0] += first[owner]  # from the row's variant to the batch's sequence
+    spans[:, 1:3] += begins[spans[:, 0], None]
+    closed, k = _spans([rows[r].closed for r in row_of], 3)
+    closed[:, 0] = k
+    closed[:, 1:] += begins[k, None]
+    place = np.array([ids.size, ids.shape[1], 1], np.int64)  # one number per (sequence, s, e)
+    chosen = np.isin(closed @ place, spans[:, :3] @ place)
+    batch.spans, batch.closed = torch.from_numpy(spans), torch.from_numpy(closed)
+    batch.chosen = torch.from_numpy(chosen)
+    batch.starts, batch.ends = torch.zeros(ids.shape), torch.zeros(ids.shape)
+    batch.starts[batch.spans[:, 0], batch.spans[:, 1]] = 1.0
+    batch.ends[batch.spans[:, 0], batch.spans[:, 2]] = 1.0
     return batch
+
+
+def _joined(parts: Sequence[np.ndarray], kind: type) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.zeros(0, kind)
+
+
+def _spans(parts: Sequence[np.ndarray], width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Flat spans as one table ``[m, width]``, and the part ``[m]`` that each comes from."""
+    table = _joined(parts, np.int32).astype(np.int64).reshape(-1, width)
+    return table, np.repeat(np.arange(len(parts)), [len(p) // width for p in parts])
 
 
 def _chosen(row: StoredRow, score: bool) -> list[tuple[int, np.ndarray]]:

@@ -22,6 +22,7 @@ from .examples import (
     TokenClassification,
 )
 from .instances import ExtractInstance, Raw, ScoredSpan, Scores, Spans
+from .layouts import Layout, layout_of
 from .templates import Rendered
 
 NO_SPANS = "its answer is free text, which need not stand in any passage; use generate"
@@ -51,7 +52,10 @@ def _elsewhere(
         return
     low, high = min(listed)[0], max(listed)[1]
     for begin, stop in ((0, low), (high, len(passage))):
+        part = passage[begin:stop]
         for c, text in enumerate(texts):
+            if text not in part:
+                continue
             end = begin
             while (start := passage.find(text, end, stop)) >= 0:
                 end = start + len(text)
@@ -212,11 +216,13 @@ class Extract(Format):
     types (GlobalPointer); otherwise each type is a question of its own. ``occurrences`` lets a
     listed answer stand wherever the passage holds it, not only in the list: training marks every
     place (the distant supervision of Joshi et al. 2017, TriviaQA), and an option's score is that of
-    its best place.
+    its best place. ``layout``: ``keskar``, in place of the tasks' own templates
+    (:mod:`formats.layouts`).
     """
 
     one_pass: bool = False
     occurrences: bool = True
+    layout: str | None = None
 
     name: ClassVar[str] = "extract"
     cells: ClassVar = {
@@ -229,3 +235,10 @@ class Extract(Format):
         Regression: Cell(_encode_number, _decode_number),
     }
     refusals: ClassVar = {TextGeneration: NO_SPANS}
+
+    def __post_init__(self) -> None:
+        _ = self.published
+
+    @property
+    def published(self) -> Layout | None:
+        return layout_of(self.layout, self.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +11,7 @@ from .base import Ask, Cell, Format, best, letters, option_words
 from .errors import ConfigError
 from .examples import (
     Answer,
+    Example,
     MultiLabelClassification,
     MultipleChoice,
     QuestionAnswering,
@@ -19,9 +20,12 @@ from .examples import (
     TextClassification,
     TextGeneration,
     TokenClassification,
+    matches,
 )
-from .instances import GenerateInstance, Raw, Scores, Text
+from .instances import GenerateInstance, Instance, Raw, Scores, Text, oracle
+from .layouts import Layout, as_in, layout_of
 from .linear import join, read_spans, split, write_spans
+from .prompts import Prompt
 
 UNANSWERABLE = "unanswerable"
 
@@ -169,10 +173,12 @@ class Generate(Format):
     """Text to text. Every task type has a cell.
 
     ``compat``: ``metaicl`` lays episodes out as the published MetaICL does, see
-    :mod:`formats.metaicl`.
+    :mod:`formats.metaicl`. ``layout``: ``unifiedqa`` or ``proqa``, in place of the tasks' own
+    templates (:mod:`formats.layouts`); an answer that lower case hides is not held.
     """
 
     compat: str | None = None
+    layout: str | None = None
 
     name: ClassVar[str] = "generate"
     cells: ClassVar = {
@@ -189,3 +195,37 @@ class Generate(Format):
     def __post_init__(self) -> None:
         if self.compat not in (None, "metaicl"):
             raise ConfigError("unknown compat", got=self.compat, expected="null or metaicl")
+        if self.compat and self.layout:
+            raise ConfigError("two layouts", got=(self.compat, self.layout),
+                              fix="format.compat=null")  # fmt: skip
+        _ = self.published
+
+    @property
+    def published(self) -> Layout | None:
+        return layout_of(self.layout, self.name)
+
+    def encode(
+        self, example: Example, prompt: Prompt, *, template: int = 0, sample: bool = False
+    ) -> Iterator[Instance]:
+        layout = self.published
+        for instance in super().encode(example, prompt, template=template, sample=sample):
+            yield layout.written(instance) if layout else instance
+
+    def decode(
+        self, example: Example, prompt: Prompt, raws: Iterable[Raw], *, template: int = 0
+    ) -> Answer:
+        answer = super().decode(example, prompt, raws, template=template)
+        layout = self.published
+        if not (layout and layout.lower and isinstance(example, QuestionAnswering)):
+            return answer
+        assert isinstance(answer, frozenset | None)
+        return None if answer is None else frozenset(as_in(example.passage, str(t)) for t in answer)
+
+    def holds(self, example: Example, prompt: Prompt, *, template: int = 0) -> str | None:
+        reason = super().holds(example, prompt, template=template)
+        layout = self.published
+        if reason or not (layout and layout.lower) or example.gold is None:
+            return reason
+        asked = self.encode(example, prompt, template=template)
+        answer = self.decode(example, prompt, [oracle(i) for i in asked], template=template)
+        return None if matches(example, answer) else "the answer is another one in lower case"

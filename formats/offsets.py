@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 
 import numpy as np
 
-_SPACE = re.compile(r"\s+")
+_SPACE = re.compile(r"\s")
 _HIGH = re.compile("[\u0300-\U0010ffff]")  # no combining sign has a lower number
 
 
@@ -31,6 +32,19 @@ def _reach(text: str, starts: np.ndarray, stops: np.ndarray) -> np.ndarray | Non
     return reach
 
 
+@functools.cache
+def _blank() -> np.ndarray:
+    """Of each character number of the Basic Multilingual Plane, which has all white space, whether
+    it is white space."""
+    return np.array([_SPACE.match(chr(i)) is not None for i in range(1 << 16)])
+
+
+def _spaces(text: str) -> np.ndarray:
+    """``[characters]``: which of ``text`` are white space."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return _blank()[np.minimum(codes, 0xFFFF)]
+
+
 def tidied(text: str, starts: np.ndarray, stops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Half-open characters ``[tokens]`` of ``text``'s tokens, for reading spans back.
 
@@ -39,9 +53,7 @@ def tidied(text: str, starts: np.ndarray, stops: np.ndarray) -> tuple[np.ndarray
     accent that was stripped, or composed with its letter) belongs to the token before it, so that
     a word read back has all its accents.
     """
-    visible = np.ones(len(text) + 1, bool)
-    for space in _SPACE.finditer(text):
-        visible[space.start() : space.end()] = False
+    visible = np.append(~_spaces(text), True)
     at = np.arange(len(text) + 1)
     following = np.minimum.accumulate(np.where(visible, at, len(text))[::-1])[::-1]
     shown = following[starts] < stops

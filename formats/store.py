@@ -175,7 +175,9 @@ class FeatureStore:
         try:
             self.facts: dict[str, Any] = json.loads(_facts_path(path).read_text())
             self._length = int(self.facts["features"])
-            self._reader = pa.ipc.open_file(pa.memory_map(str(path)))
+            with pa.memory_map(str(path)) as file:  # the map stays, the file need not stay open
+                mapped = file.read_buffer()
+            self._reader = pa.ipc.open_file(pa.BufferReader(mapped))
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowInvalid) as error:
             raise DataError(
                 "a feature file that cannot be read",

@@ -11,6 +11,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from formats.candidates import candidates
 from formats.candidates import words as word_spans
@@ -27,6 +28,8 @@ from formats.examples import (
     TextGeneration,
     TokenClassification,
 )
+
+from .metrics import Metric, Record
 
 Baseline = Callable[[Sequence[Example], int], list[Answer]]
 
@@ -193,3 +196,15 @@ BASELINES: dict[str, Baseline] = {
     "overlap": overlap,
     "copy": copy,
 }
+
+
+def values(metric: Metric, records: Sequence[Record], seed: int = 0) -> dict[str, float]:
+    """What each of :data:`BASELINES` is worth by ``metric`` on the rows of ``records``."""
+    examples = [r.example for r in records]
+    return {
+        name: metric.reduce(metric.rows([
+            replace(r, answer=a, scores=None)
+            for r, a in zip(records, baseline(examples, seed), strict=True)
+        ]))
+        for name, baseline in BASELINES.items()
+    }  # fmt: skip

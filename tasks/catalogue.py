@@ -19,11 +19,43 @@ ENTRY_POINTS = "unify.tasks"
 
 
 class Declaration(NamedTuple):
-    """A task's resolved declaration and the file that holds it."""
+    """A task's resolved declaration, the file that holds it, and all files it was read from."""
 
     name: str
     raw: dict[str, Any]
     file: Path
+    files: tuple[Path, ...] = ()
+
+
+class _Look(NamedTuple):
+    """All declarations, and when the folders and files that they were found in had changed."""
+
+    folders: list[Path]
+    below: tuple[tuple[Path, int], ...]
+    times: dict[Path, int]
+    found: dict[str, Declaration]
+
+    def holds(self, name: str) -> bool:
+        """Whether ``name`` is still declared as it was: no folder, and no file of its own, has
+        changed since."""
+        files = self.found[name].files if name in self.found else ()
+        return (
+            bool(files)
+            and self.folders == folders()
+            and all(_time(path) == time for path, time in self.below)
+            and all(_time(path) == self.times[path] for path in files)
+        )
+
+
+_last: _Look | None = None
+
+
+def _time(path: Path) -> int:
+    """When ``path`` was changed; -1 where it is gone."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return -1
 
 
 def _packaged(package: str, folder: str = "") -> list[Path]:
@@ -49,20 +81,30 @@ def folders() -> list[Path]:
                 "UNIFY_TASKS names no folder", got=place, expected="folders of task declarations"
             )
         found.append(folder)
-    for point in metadata.entry_points(group=ENTRY_POINTS):
-        module = import_module(point.value.partition(":")[0])
-        found.append(Path(str(resources.files(module))))
+    found += _plugins()
     return [f for f in dict.fromkeys(found) if f.is_dir()]
 
 
+@functools.cache
+def _plugins() -> list[Path]:
+    """Folders of the installed packages that bring tasks."""
+    points = metadata.entry_points(group=ENTRY_POINTS)
+    modules = [import_module(point.value.partition(":")[0]) for point in points]
+    return [Path(str(resources.files(module))) for module in modules]
+
+
 @functools.lru_cache(maxsize=8)
-def _all(files: tuple[tuple[Path, int], ...]) -> dict[str, Declaration]:
-    """Declarations of ``files`` (path, time of change); bases only serve as part of the key."""
+def _all(
+    files: tuple[tuple[Path, int], ...],
+) -> tuple[dict[str, Declaration], dict[Path, int]]:
+    """Declarations of ``files`` (path, time of change), and the times of all that was read."""
     found: dict[str, Declaration] = {}
+    times: dict[Path, int] = {}
     for path, _ in files:
         if path.name.startswith("_"):
             continue
-        for name, raw in read(path).items():
+        met: set[Path] = set()
+        for name, raw in read(path, met).items():
             if name in found:
                 raise DeclarationError(
                     f"two tasks of the name {name!r}",
@@ -70,14 +112,27 @@ def _all(files: tuple[tuple[Path, int], ...]) -> dict[str, Declaration]:
                     file=f"{found[name].file} and {path}",
                     fix="rename one of them",
                 )
-            found[name] = Declaration(name, raw, path)
-    return found
+            found[name] = Declaration(name, raw, path, tuple(met))
+        times.update((file, _time(file)) for file in met)
+    return found, times
 
 
 def declarations() -> dict[str, Declaration]:
     """All declarations by task name; read again when a file has changed."""
-    paths = [path for folder in folders() for path in sorted(folder.rglob("*.yaml"))]
-    return _all(tuple((path, path.stat().st_mtime_ns) for path in paths))
+    global _last
+    places, paths, below = folders(), [], []
+    for place in places:
+        for folder, _, files in os.walk(place):
+            at = Path(folder)
+            below.append((at, _time(at)))
+            paths += [at / name for name in files if name.endswith(".yaml")]
+    key = tuple((path, _time(path)) for path in sorted(paths))
+    found, times = _all(key)
+    if any(_time(path) != time for path, time in times.items()):  # a base from elsewhere
+        _all.cache_clear()
+        found, times = _all(key)
+    _last = _Look(places, tuple(below), times, found)
+    return found
 
 
 def names() -> list[str]:
@@ -90,9 +145,12 @@ def load(name: str) -> Task:
 
     Raises UnknownName with close names, DeclarationError.
     """
-    known = declarations()
+    # Looking at every file takes a while, and suites load thousands of tasks one by one.
+    last = _last if _last is not None and _last.holds(name.partition("@")[0]) else None
+    known = declarations() if last is None else last.found
     parent, subset = (name, None) if name in known else parse(name)
     if parent not in known:
         raise UnknownName("task", parent, known)
-    task = build(*known[parent])
+    one = known[parent]
+    task = build(one.name, one.raw, one.file)
     return task if subset is None else shrunk(task, subset)

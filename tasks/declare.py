@@ -17,6 +17,7 @@ from .dotted import resolve
 from .fields import check_declared
 from .metrics import for_task
 from .parametric import expanded
+from .shards import Shards, is_pattern
 from .sources import Files, Generated, Hub, Source
 from .task import Task
 
@@ -48,8 +49,9 @@ def lay_over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The file's mapping, laid over its bases."""
+def _read(path: Path, seen: tuple[Path, ...], met: set[Path]) -> dict[str, Any]:
+    """The file's mapping, laid over its bases; ``met`` gets the files."""
+    met.add(path)
     if path in seen:
         raise DeclarationError(
             "bases that go in a circle",
@@ -82,12 +84,13 @@ def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         if key not in KEYS:
             raise UnknownName("key", str(key), KEYS, file=str(path))
     base = raw.pop("base", None)
-    return lay_over(_read(path.parent / str(base), (*seen, path)), raw) if base else raw
+    return lay_over(_read(path.parent / str(base), (*seen, path), met), raw) if base else raw
 
 
-def read(path: Path) -> dict[str, dict[str, Any]]:
-    """The declarations of a file, by task name: the file's stem, or the names of its variants."""
-    raw = _read(path)
+def read(path: Path, met: set[Path] | None = None) -> dict[str, dict[str, Any]]:
+    """The declarations of a file, by task name: the file's stem, or the names of its variants.
+    ``met`` gets the file and its bases."""
+    raw = _read(path, (), set() if met is None else met)
     try:
         variants = dict(raw.pop("variants", None) or {})
         maker = raw.pop("variants_from", None)
@@ -137,17 +140,18 @@ def _need(raw: Mapping[str, Any], key: str, kind: type, what: str) -> Any:
 
 
 def _source(raw: Mapping[str, Any], folder: Path) -> Source:
-    source = _need(raw, "source", dict, "a mapping with data, path, hub, generator or python")
-    homes = [k for k in ("data", "path", "hub", "generator", "python") if k in source]
+    source = _need(raw, "source", dict, "a mapping with data, path, url, hub, generator or python")
+    homes = [k for k in ("data", "path", "url", "hub", "generator", "python") if k in source]
     if len(homes) != 1:
         raise DeclarationError(
             "a source has one home",
             got=sorted(source),
             field="source",
-            expected="one of data, path, hub, generator, python",
+            expected="one of data, path, url, hub, generator, python",
         )
     home = homes[0]
-    more = {"hub": ("revision", "config"), "generator": ("args",), "python": ("args",)}
+    more = {"hub": ("revision", "config"), "generator": ("args",), "python": ("args",),
+            "url": ("revision", "keep")}  # fmt: skip
     for key in source:
         if key not in (home, *more.get(home, ())):
             raise UnknownName("source key", key, (home, *more.get(home, ())), field="source")
@@ -160,10 +164,12 @@ def _source(raw: Mapping[str, Any], folder: Path) -> Source:
         per = splits if isinstance(splits, dict) else {split: {} for split in splits}
         per = {s: {"n": a} if isinstance(a, int) else dict(a or {}) for s, a in per.items()}
         return Generated(source[home], dict(source.get("args") or {}), per)
-    return _files(raw, source[home], home == "data", splits, folder)
+    return _files(raw, source, home, splits, folder)
 
 
-def _files(raw: Mapping[str, Any], root: str, data: bool, splits: Any, folder: Path) -> Files:
+def _files(
+    raw: Mapping[str, Any], source: Mapping[str, Any], home: str, splits: Any, folder: Path
+) -> Files:
     if not isinstance(splits, dict):
         raise DeclarationError(
             "splits name no files", got=splits, expected="a mapping split -> file", field="splits"
@@ -189,8 +195,25 @@ def _files(raw: Mapping[str, Any], root: str, data: bool, splits: Any, folder: P
             own[split] = {k: v for k, v in value.items() if k != "file"}
         else:
             paths[split] = value
-    place = root if data else str((folder / root).resolve())
-    return Files(place, data, paths, str(name), dict(options or {}), own)
+    root = str(source[home])
+    place = str((folder / root).resolve()) if home == "path" else root
+    common = (place, home == "data", paths, str(name), dict(options or {}), own)
+    if home != "url" and not any(map(is_pattern, paths.values())):
+        return Files(*common)
+    several = [split for split, value in paths.items() if isinstance(value, dict)]
+    if several:
+        raise DeclarationError(
+            "shards of parallel files",
+            got=several,
+            expected="a file, a pattern or a list of them",
+            fix="join the parallel files of each shard into one",
+            field="splits",
+        )
+    revision = source.get("revision")
+    return Shards(
+        *common, url=home == "url", revision=None if revision is None else str(revision),
+        keep=bool(source.get("keep", True)),
+    )  # fmt: skip
 
 
 def _check_named(raw: Mapping[str, Any]) -> None:
@@ -258,7 +281,8 @@ def _build(name: str, raw: Mapping[str, Any], file: Path) -> Task:
     for split in unlabelled - set(source.splits()):
         raise UnknownName("split", split, source.splits(), field="unlabelled")
     parts = tuple(derive.parts) if derive is not None else ()
-    prompt = default_prompt(kind, language, raw.get("prompts"))
+    about = {"task": name, "domain": str(raw.get("cluster", ""))}
+    prompt = default_prompt(kind, language, raw.get("prompts"), about)
     _check_named(raw)
     guide = raw.get("guide")
     if guide is not None and not (isinstance(source, Files) and kind in ("classify", "generate")):

@@ -26,10 +26,10 @@ from .readers._patterns import with_patterns
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_AT_ONCE = 1000  # rows in memory while they are written
+AT_ONCE = 1000  # rows in memory while they are written
 # Readers may begin with thousands of empty lists, whose type Arrow cannot know; it is inferred
 # over this many rows.
-_INFER_ROWS = 50_000
+INFER_ROWS = 50_000
 
 
 class Source(Protocol):
@@ -47,8 +47,9 @@ class Source(Protocol):
         """The file or address behind a split, for messages."""
 
 
-def cache_dir() -> Path:
-    """Folder of the Arrow files: ``UNIFY_CACHE``, else ``~/.cache/unify``."""
+def cache_root() -> Path:
+    """Where Arrow files, features, tokenizers and models are kept: ``UNIFY_CACHE``, else
+    ``~/.cache/unify``."""
     return Path(os.environ.get("UNIFY_CACHE") or Path.home() / ".cache" / "unify")
 
 
@@ -92,7 +93,7 @@ def _own(error: BaseException | None) -> UnifyError | None:
     return None
 
 
-def _converted(rows: Callable[[], Iterator[Mapping[str, Any]]], key: Any, place: str) -> Dataset:
+def converted(rows: Callable[[], Iterator[Mapping[str, Any]]], key: Any, place: str) -> Dataset:
     """Rows written once as an Arrow file named by ``key``, then memory-mapped."""
     import pyarrow as pa
     from datasets import Dataset
@@ -105,31 +106,35 @@ def _converted(rows: Callable[[], Iterator[Mapping[str, Any]]], key: Any, place:
         with _quiet():
             return Dataset.from_generator(
                 generator,
-                cache_dir=str(cache_dir() / "arrow"),
+                cache_dir=str(cache_root() / "arrow"),
                 fingerprint=digest(key),
                 writer_batch_size=at_once,
             )
 
     try:
         try:
-            made = written(_AT_ONCE)
+            made = written(AT_ONCE)
         except Exception as error:
             if _own(error) is not None:
                 raise
-            made = written(_INFER_ROWS)  # the first rows do not show every column's type
+            made = written(INFER_ROWS)  # the first rows do not show every column's type
         pa.default_memory_pool().release_unused()  # what writing took
         return made
     except Exception as error:
-        own = _own(error)
-        if own is not None:
-            raise own.at(file=place) from None
-        cause = error.__cause__ or error
-        raise DataError(
-            f"rows that do not make a table: {cause}",
-            file=place,
-            expected="at least one row, and one type per column",
-            fix="correct the format's options, or read the file with an own reader",
-        ) from error
+        raise no_table(error, place) from error
+
+
+def no_table(error: Exception, place: str) -> UnifyError:
+    """The error of ours behind ``error``, or what it says of rows that could not be written."""
+    own = _own(error)
+    if own is not None:
+        return own.at(file=place)
+    return DataError(
+        f"rows that do not make a table: {error.__cause__ or error}",
+        file=place,
+        expected="at least one row, and one type per column",
+        fix="correct the format's options, or read the file with an own reader",
+    )
 
 
 @dataclass(frozen=True)
@@ -199,21 +204,27 @@ class Files:
         files = self._files(split)
         if self.format == "parquet":
             return self._parquet(files[""])
+        read, code = self.reading(split)
+        argument: Any = files.get("", files)
+        key = [self._stamps(split), list(files), *code]
+        return converted(lambda: read(argument), key, str(next(iter(files.values()))))
+
+    def reading(self, split: str) -> tuple[Callable[[Any], Iterator[dict[str, Any]]], list[Any]]:
+        """What reads a file of ``split``, and plain data that changes when it reads otherwise."""
         reader = READERS.get(self.format)
         if reader is None:
             if "." not in self.format:
                 raise UnknownName("format", self.format, [*READERS, "parquet"])
             reader = resolve(self.format)
         options = {**self.options, **self.per_split.get(split, {})}
-        argument: Any = files.get("", files)
-        key = [self._stamps(split), list(files), self.format, dict(options), _code(reader)]
+        code = [self.format, dict(options), _code(reader)]
         patterns = options.pop("patterns", None) or {}
 
-        def rows() -> Iterator[dict[str, Any]]:
+        def rows(argument: Any) -> Iterator[dict[str, Any]]:
             found = reader(argument, **options)
             return with_patterns(found, patterns) if patterns else found
 
-        return _converted(rows, key, str(next(iter(files.values()))))
+        return rows, code
 
     def _parquet(self, path: Path) -> Dataset:
         from datasets import load_dataset
@@ -221,7 +232,7 @@ class Files:
         try:
             with _quiet():
                 return load_dataset(
-                    "parquet", data_files=str(path), split="train", cache_dir=str(cache_dir())
+                    "parquet", data_files=str(path), split="train", cache_dir=str(cache_root())
                 )
         except Exception as error:
             raise DataError(
@@ -260,7 +271,7 @@ class Hub:
                     self.config,
                     split=self.paths[split],
                     revision=self.revision,
-                    cache_dir=str(cache_dir() / "hub"),
+                    cache_dir=str(cache_root() / "hub"),
                 )
         except Exception as error:
             raise DataError(
@@ -300,7 +311,7 @@ class Generated:
         function = resolve(self.function)
         kwargs = {**self.args, **self.per_split[split], "split": split}
         if inspect.isgeneratorfunction(function):
-            return _converted(lambda: function(**kwargs), self._key(split), self.place(split))
+            return converted(lambda: function(**kwargs), self._key(split), self.place(split))
         from datasets import Dataset
 
         made = function(**kwargs)

@@ -94,9 +94,11 @@ class Suite:
         )
 
 
-def _cataloged(pattern: str) -> list[str]:
-    """Names in the catalogue that a name, a glob or ``cluster:`` chooses. Raises UnknownName."""
-    known = catalogue.declarations()
+def _cataloged(pattern: str, known: Mapping[str, catalogue.Declaration]) -> list[str]:
+    """Those of the tasks ``known`` that a name, a glob or ``cluster:`` chooses. Raises
+    UnknownName."""
+    if pattern in known:
+        return [pattern]
     if pattern.startswith("cluster:"):
         wanted = pattern.removeprefix("cluster:")
         clusters = {n: str(d.raw.get("cluster")) for n, d in known.items()}
@@ -114,6 +116,7 @@ def _chosen(selectors: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]
     """Names in the catalogue and published names of selectors, each once."""
     here: dict[str, None] = {}
     named: dict[str, None] = {}
+    known = catalogue.declarations()
     for selector in selectors:
         pattern, at, few = selector.removeprefix("-").partition("@")
         parse(f"{pattern}{at}{few}")
@@ -122,7 +125,7 @@ def _chosen(selectors: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]
             own = published.names(pattern.removeprefix(PUBLISHED))
             found = [task for n in own if (task := published.table()[n].task) is not None]
         else:
-            found = _cataloged(pattern)
+            found = _cataloged(pattern, known)
         found = [f"{n}{at}{few}" for n in found]
         if selector.startswith("-"):
             here = {n: None for n in here if n not in found}

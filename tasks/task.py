@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from formats.prompts import Prompt
 from .build import BUILDERS
 from .derive import Derive, assign
 from .fields import Getter, getter, getters
+from .shards import Shards, first_of
 from .sources import Files, Source, digest
 
 if TYPE_CHECKING:
@@ -158,6 +160,17 @@ class Task:
             self._loaded[split] = data
         return self._loaded[split]
 
+    def _numbered(
+        self, split: str, start: int, count: int | None
+    ) -> tuple[list[str], Iterator[tuple[int, dict[str, Any]]]]:
+        """Columns, and ``count`` rows from ``start`` on with their numbers: those of shards as they
+        are read, where nobody asks for them by number."""
+        base = self._published(split)
+        if start or base != split or not isinstance(self.source, Shards):
+            data = self.rows(split)
+            return data.column_names, _plain(data, start, count)
+        return first_of(self.source.stream(split, count), task=self.name, split=split)
+
     def _part(self, data: Dataset, split: str) -> Any:
         assert self.derive is not None
         keys: Sequence[object] = range(len(data))
@@ -227,24 +240,26 @@ class Task:
             raise ConfigError(
                 "unknown on_bad_row", got=on_bad_row, expected="raise or skip", task=self.name
             )
-        data = self.rows(split)
+        if limit is not None and limit < 1:
+            return
+        announced = self.broken.get(split, 0)
+        strict = on_bad_row == "raise" and not announced
+        columns, rows = self._numbered(split, start, limit if strict else None)
         get: Mapping[str, Getter] = {}
         if self.adapter is None:
             try:
                 get = getters(
                     self.kind,
                     self.fields,
-                    data.column_names,
+                    columns,
                     labelled=split not in self.unlabelled,
                 )
             except UnifyError as error:
                 raise error.at(task=self.name, split=split) from None
-        left = len(data) if limit is None else limit
+        left = sys.maxsize if limit is None else limit
         prefix = f"{self.name}/{split}/"
-        announced = self.broken.get(split, 0)
-        strict = on_bad_row == "raise" and not announced
         mended = None if skipped is None else skipped.mended
-        for number, row in _plain(data, start, left if strict else None):
+        for number, row in rows:
             if left <= 0:
                 return
             try:

@@ -131,8 +131,9 @@ def suite_tokenizer(config: Config, suite: Suite) -> Any:
 
     from transformers import PreTrainedTokenizerFast
 
+    from tasks.sources import cache_root
+
     from .backbones import tokenizer as module
-    from .data.prepare import cache_root
     from .suite_data import suite_key, suite_texts
 
     size, window = config["tokenizer"]["vocab_size"], config["window"]
@@ -296,10 +297,11 @@ def build_trainer(
     import pytorch_lightning as pl
     from pytorch_lightning.callbacks import EarlyStopping
 
+    from .callbacks import Watch
     from .checkpoints import WholeCheckpoints
     from .saver import Saver
 
-    more: list[pl.Callback] = []
+    more: list[pl.Callback] = [Watch()]
     every = config["val_check_interval"]
     if config["early_stopping"]:
         if not every:
@@ -311,6 +313,10 @@ def build_trainer(
     keep = config.get("keep_checkpoints", 2)
     more.append(Saver(folder / "checkpoints", config["checkpoint_every"], keep))
     kwargs = {k: v for k, v in config.items() if k not in OWN_TRAINER}
+    if kwargs.get("strategy") == "fsdp":
+        from .sharded import Sharded
+
+        kwargs["strategy"] = Sharded()
     kwargs["plugins"] = [*(kwargs.get("plugins") or ()), WholeCheckpoints()]
     known = inspect.signature(pl.Trainer.__init__).parameters
     for key in kwargs:

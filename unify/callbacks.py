@@ -13,6 +13,7 @@ import torch
 
 from formats.collate import Batch
 
+from . import watch
 from .progress import Advance, progress
 
 
@@ -48,7 +49,7 @@ class Curve(pl.Callback):
             return
         step = self._seen = trainer.global_step
         self.tokens, self._part = self.tokens + self._part, 0
-        loss = float(trainer.callback_metrics["train/loss"])
+        loss = float(pl_module.loss)  # type: ignore[arg-type]  # see Multitask.note
         if math.isfinite(loss):  # a skipped step has none
             self.losses.append((step, loss))
         if self._advance is not None:
@@ -116,3 +117,26 @@ class Randomness(pl.Callback):
         np.random.set_state((kind, keys.numpy().astype(np.uint32), place, has_gauss, cached))
         version, internal, gauss = state["python"]
         random.setstate((version, tuple(internal), gauss))
+
+
+class Watch(pl.Callback):
+    """While several processes fit together, none waits for one that is gone; see
+    :mod:`unify.watch`."""
+
+    signs: watch.Signs | None = None
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if trainer.world_size > 1 and self.signs is None:
+            share = trainer.strategy.broadcast
+            self.signs = watch.begin(trainer.global_rank, trainer.world_size, share)
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        if self.signs is not None:
+            self.signs.failed(exception)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if self.signs is not None:
+            self.signs.done()
+            self.signs = None

@@ -49,11 +49,16 @@ def _of_run(config: Mapping[str, Any], suite: Suite) -> Asked:
             "a run has its own format", got=config["format"]["name"], fix="leave format= out"
         )
     backbone, format, trained, origin = runs.load_run(config["run"])
+    return backbone, format, behind(suite, trained, origin), origin.name
+
+
+def behind(suite: Suite, trained: Mapping[str, Any], origin: Path) -> Suite:
+    """``suite`` with what the run ``origin`` (its configuration: ``trained``) was trained on as its
+    seen tasks."""
     earlier = build.build_suite(trained.get("suite", {}))
     limits = {**earlier.limits, **suite.limits}
     seen = runs.seen_tasks(origin)
-    suite = replace(suite, seen=seen, limits=limits, train=earlier.train, clean=(), seen_as=())
-    return backbone, format, suite, origin.name
+    return replace(suite, seen=seen, limits=limits, train=earlier.train, clean=(), seen_as=())
 
 
 def _of_model(config: Mapping[str, Any], suite: Suite) -> Asked:
@@ -104,6 +109,10 @@ def evaluate_here(config: Mapping[str, Any], folder: Path) -> Report:
     """
     begun = time.perf_counter()
     quiet()
+    if config["run"] and runs.few_shot(runs.find(config["run"])):
+        from .prompts.again import evaluate as again
+
+        return again(config, folder)
     asked = build.build_suite(config["suite"])
     backbone, format, suite, name = (_of_model if config.get("model") else _of_run)(config, asked)
     with ranks.first():

@@ -25,7 +25,7 @@ from tasks.task import Task
 from . import ranks
 from .answers import option_scores
 from .backbones import Backbone
-from .calibrated import Recorded, batch_calibrated
+from .calibrated import Recorded, calibrated
 from .data.free import WithoutEnd, free_rows
 from .data.prepare import Preparation, row_number
 from .data.shots import together
@@ -33,7 +33,7 @@ from .diagnosis import Diagnosis
 from .kept import Kept, code, digest, restored, weights, written
 from .measured import measured, prompt_text
 from .predicting import merge, predicted
-from .ranking import AS_SET, Ranking
+from .ranking import AS_SET, OVER_ROWS, Ranking
 from .results import TaskResult, summary
 
 __all__ = [
@@ -201,9 +201,10 @@ def evaluate_task(
     earlier = 0
     how = (backbone, task, preparation, store, settings, advance, free)
     stream = recorded(kept, *how)
-    if ranking.calibrate == "batch":  # as scored, rows are kept beside: it continues, too
+    if ranking.calibrate in OVER_ROWS:  # as scored, rows are kept beside: it continues, too
         raw = kept and replace(kept, path=kept.path.parent / "uncalibrated" / kept.path.name)
-        stream = batch_calibrated(recorded(raw, *how), kept, task, preparation)
+        way = ranking.calibrate
+        stream = calibrated(recorded(raw, *how), kept, task, preparation, way)
     for record, row, new in stream:
         earlier += not new
         # Scores are one number per option and row: kept only for a metric that reads them.

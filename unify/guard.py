@@ -14,6 +14,8 @@ from torch import Tensor
 from formats.collate import Batch, collate
 from formats.errors import RunError, UnknownName
 
+from .sharded import whole
+
 ANSWERS = ("raise", "skip")
 _RECENT, _FEW, _SHOWN = 100, 20, 12  # losses looked back on, and at least; rows that are named
 
@@ -79,7 +81,12 @@ class Guard(pl.Callback):
     ) -> None:
         weights = [p for group in optimizer.param_groups for p in group["params"]]
         bad, self._bad = self._bad, []
-        odd = bool(bad) or (_unscaled(trainer) and not _finite(weights))
+        odd = bool(bad)
+        if not odd and _unscaled(trainer):
+            norm = _norm(weights)
+            odd = not bool(torch.isfinite(norm))
+            if hasattr(pl_module, "gradient_norm") and not _sharded(trainer):
+                pl_module.gradient_norm = norm  # clipping needs it again
         if not trainer.strategy.reduce_boolean_decision(odd, all=False):
             return
         trouble = self._trouble(trainer, pl_module, bad)
@@ -129,6 +136,8 @@ class Guard(pl.Callback):
         summed: Any = getattr(module, "summed", None)
         if summed is None or not hasattr(data, "plan") or not hasattr(data, "layout"):
             return False
+        if _sharded(trainer):  # its layers need all processes
+            return False
         state = torch.get_rng_state()
         try:
             batch = collate([row], data.layout, data.format).to(module.device)
@@ -163,6 +172,11 @@ def _unscaled(trainer: pl.Trainer) -> bool:
     return getattr(trainer.precision_plugin, "scaler", None) is None
 
 
-def _finite(weights: Sequence[torch.nn.Parameter]) -> bool:
-    grads = [w.grad for w in weights if w.grad is not None]
-    return not grads or bool(torch.isfinite(torch.nn.utils.get_total_norm(grads)))
+def _sharded(trainer: pl.Trainer) -> bool:
+    return bool(getattr(trainer.strategy, "sharded", False))
+
+
+def _norm(weights: Sequence[torch.nn.Parameter]) -> Tensor:
+    found = [w.grad for w in weights if w.grad is not None]
+    norm: Tensor = whole(torch.nn.utils.get_total_norm(found))
+    return norm

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -50,13 +49,7 @@ def measured(
     value = metric.reduce(stats)
     low, high = metrics.bootstrap(metric, stats, n=settings.resamples, seed=settings.seed)
     examples = [r.example for r in records]
-    trivial = {}
-    for name, baseline in baselines.BASELINES.items():
-        given = baseline(examples, settings.seed)
-        pairs = zip(records, given, strict=True)
-        trivial[name] = metric.reduce(
-            metric.rows([replace(r, answer=a, scores=None) for r, a in pairs])
-        )
+    trivial = baselines.values(metric, records, settings.seed)
     notes: dict[str, Any] = seen.notes(lambda e: prompt_text(e, task, preparation))
     if why := backbone.unshared():
         notes["unshared"] = why

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from .backbones import Backbone
 
 RULES = ("sum", "token", "byte", "pmi", "channel", "perplexity")
-CALIBRATIONS = ("none", "contextual", "batch")
+CALIBRATIONS = ("none", "contextual", "batch", "quantile")
+OVER_ROWS = ("batch", "quantile")  # calibrations that read all rows before the first answer
 CLOSED = (TextClassification, MultipleChoice, RelationClassification)
 
 
@@ -35,7 +36,8 @@ class Ranking:
     | perplexity | mean log-probability of every token of source and option; causal, 0 shots   |
 
     ``calibrate``: ``contextual`` divides an option's probability by that after content-free inputs
-    in the same prompt, ``batch`` by its mean over all rows (see :mod:`unify.scoring.calibrate`).
+    in the same prompt, ``batch`` by its mean over all rows (see :mod:`unify.scoring.calibrate`);
+    ``quantile`` (entail) has equal shares of all rows pass each label's threshold.
     ``end``: whether an option's score has the sign that ends a text.
     """
 
@@ -78,6 +80,13 @@ class Ranking:
         """Raises ConfigError where the model or the format has nothing to rank so."""
         if self == AS_SET:
             return
+        if self.calibrate == "quantile":
+            if format.name != "entail" or self.rule is not None:
+                raise ConfigError(
+                    "quantile thresholds of other than hypotheses", got=(format.name, self.rule),
+                    fix="format=entail without evaluation.rule",
+                )  # fmt: skip
+            return
         kind = backbone.layout.kind
         if kind == "encoder":
             raise ConfigError(
@@ -118,8 +127,8 @@ class Ranking:
             if self.free or self.calibrate != "none" or self.rule in ("channel", "perplexity"):
                 name = self.rule if self.calibrate == "none" else f"{self.calibrate} calibration"
                 return f"{name} ranks listed options, and {task.type.__name__} has none"
-        elif self.calibrate == "batch" and task.labels is None:
-            return "batch calibration needs the same options in every row"
+        elif self.calibrate in OVER_ROWS and task.labels is None:
+            return f"{self.calibrate} calibration needs the same options in every row"
         return None
 
     def corrected(self, own: Raw, free: Sequence[Raw]) -> Raw:

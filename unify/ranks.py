@@ -112,11 +112,14 @@ def together() -> Iterator[None]:
     import torch
     import torch.distributed as dist
 
+    from .watch import watched
+
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, threads // int(os.environ["WORLD_SIZE"])))
     dist.init_process_group("gloo")
     try:
-        yield
+        with watched(rank(), size(), shared):
+            yield
     finally:
         dist.destroy_process_group()
         torch.set_num_threads(threads)

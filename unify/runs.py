@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CONFIG, FACTS, MODEL, REPORT = "config.yaml", "run.json", "model", "report.json"
 DATA = "data.json"
+PROMPT = "prompt.json"  # in a model folder: what a few-shot method asks
 _PACKAGES = ("torch", "transformers", "pytorch-lightning", "datasets", "tokenizers", "numpy")
 
 
@@ -50,6 +51,11 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> None:
             expected="a folder that may be written, with room for checkpoints",
             fix="start elsewhere, or give another name=…",
         ) from None
+
+
+def called(model: Path) -> str:
+    """A model by its folder's name, or by its run's where it lies in one."""
+    return model.parent.name if model.name == MODEL else model.name
 
 
 def same_data(folder: Path, tasks: Sequence[Task]) -> None:
@@ -114,6 +120,11 @@ def finished(folder: Path) -> bool:
     return (folder / REPORT).exists()
 
 
+def few_shot(folder: Path) -> bool:
+    """Whether a few-shot method (:mod:`unify.prompts`) made the run in ``folder``."""
+    return next((folder / MODEL).rglob(PROMPT), None) is not None
+
+
 def load_run(path: str | Path) -> tuple[Any, Format, dict[str, Any], Path]:
     """Backbone, format, configuration and folder of a finished run."""
     from . import backbones
@@ -128,6 +139,13 @@ def load_run(path: str | Path) -> tuple[Any, Format, dict[str, Any], Path]:
             fix=f"finish it: unify train name={folder.name}",
         )
     config = read_config(folder)
+    if few_shot(folder):
+        raise RunError(
+            "a few-shot method's model answers by its own prompt, not in a format",
+            file=str(folder),
+            got=config.get("learner", {}).get("name"),
+            fix="unify predict and unify evaluate can ask it",
+        )
     return backbones.load(folder / MODEL), build_format(config["format"]), config, folder
 
 

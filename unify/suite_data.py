@@ -18,7 +18,8 @@ from tasks.suites import Suite
 from tasks.task import Task
 from tasks.unseen import Leak, check, met, refuse
 
-from .data import Preparation, TaskFeatures, prepare
+from .data import Preparation, TaskFeatures
+from .data.prepare import attempt
 from .progress import progress
 from .report.notes import COLUMNS
 
@@ -116,16 +117,20 @@ def features(
     **settings: Any,
 ) -> list[TaskFeatures]:
     """Prepared rows of each task's ``split`` (one for all, or task -> split); tasks without that
-    split are left out."""
-    out = []
+    split are left out. Processes that prepare the same tasks at once share the work."""
+    given = {t.name: split if isinstance(split, str) else split.get(t.name) for t in tasks}
+    found: dict[str, TaskFeatures] = {}
     with progress(title, len(tasks), "tasks") as advance:
-        for task in tasks:
-            own = split if isinstance(split, str) else split.get(task.name)
-            if own in task.splits():
-                preparation = Preparation(format, coder, own, **settings)
-                out.append(TaskFeatures(task.name, prepare(task, preparation)))
-            advance(1, task.name)
-    return out
+        for wait in (False, True):  # first those that no other process is at
+            for task in tasks:
+                own = given[task.name]
+                if task.name in found or own not in task.splits():
+                    continue
+                store = attempt(task, Preparation(format, coder, own, **settings), wait=wait)
+                if store is not None:
+                    found[task.name] = TaskFeatures(task.name, store)
+                    advance(1, task.name)
+    return [found[t.name] for t in tasks if t.name in found]
 
 
 def data_notes(

@@ -15,7 +15,7 @@ from formats.errors import ConfigError, RunError
 from tasks.suites import Suite
 from tasks.task import Task
 
-from . import backbones, build, checkpoints, processes, runs
+from . import backbones, build, checkpoints, processes, runs, sharded
 from .backbones import Backbone
 from .callbacks import Curve, Randomness
 from .data import Preparation, TaskFeatures
@@ -168,6 +168,9 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
     rows = limits(suite, data)
     own = {t.name: suite.train_split(t.name) for t in ready.seen}
     learner = build.build_learner(config["learner"], backbone)
+    in_shares = config["trainer"].get("strategy") == "fsdp"
+    if in_shares:
+        sharded.refuse(learner)
     ways = [learner.ways(task, own[task.name]) for task in ready.seen]
     asked = [way for several in ways for way in several]
     splits = {
@@ -216,6 +219,10 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
     size = data["batch_size"]
     parts = fit(learner, trainer, module, saved, parts=data["accumulate"], batch_size=size)
     processes.alone()
+    if in_shares:
+        backbone = start(config, ready, format)
+        build.tune(config.get("tuning") or {"name": "full"}, backbone, ready.seen)
+        sharded.restore(backbone, checkpoints.newest(saved))
     runs.same_data(folder, everything)  # no score on other rows than were checked for leaks
     trained = sum(p.numel() for p in backbone.parameters() if p.requires_grad)
     backbones.save(backbone, folder / runs.MODEL)

@@ -98,9 +98,13 @@ class Unified:
     def load(cls, run: str | Path, device: str | None = None) -> Unified:
         """The model of a finished run. Raises RunError."""
         from .quiet import quiet
-        from .runs import load_run, seen_tasks
+        from .runs import few_shot, find, load_run, seen_tasks
 
         quiet()
+        if few_shot(find(run)):
+            from .prompts.again import Again
+
+            return Again.of(find(run), device)
         backbone, format, _, folder = load_run(run)
         return cls(backbone.to(device) if device else backbone, format, seen=seen_tasks(folder))
 

@@ -48,11 +48,12 @@ class Variant:
 @dataclass(frozen=True)
 class Prompt:
     """``variants[format]`` lists the ways of asking; ``hypotheses`` overrides the entail
-    hypothesis per label name."""
+    hypothesis per label name; ``about`` holds more fields that templates may read."""
 
     instruction: str
     variants: Mapping[str, tuple[Variant, ...]]
     hypotheses: Mapping[str, Template] = field(default_factory=dict)
+    about: Mapping[str, str] = field(default_factory=dict)
 
     def variant(self, format: str, index: int = 0) -> Variant:
         ways = self.variants[format]
@@ -62,7 +63,8 @@ class Prompt:
         return len(self.variants.get(format, ()))
 
 
-def _variant(format: str, raw: object, where: str) -> Variant:
+def variant_of(format: str, raw: object, where: str) -> Variant:
+    """The templates of one way of asking; ``where`` names their place in errors."""
     if isinstance(raw, str) and format == "generate":
         raw = {"source": raw}
     if not isinstance(raw, Mapping):
@@ -112,9 +114,11 @@ def _named(over: Mapping[str, Any], key: str) -> dict[str, Template]:
 
 
 def default_prompt(
-    kind: str, language: str = "en", overrides: Mapping[str, Any] | None = None
-) -> Prompt:
-    """The prompt of task type ``kind``, with a task's own parts laid over the defaults.
+    kind: str, language: str = "en", overrides: Mapping[str, Any] | None = None,
+    about: Mapping[str, str] | None = None,
+) -> Prompt:  # fmt: skip
+    """The prompt of task type ``kind``, with a task's own parts laid over the defaults, and its
+    fields ``about`` the task.
 
     ``overrides`` may hold ``instruction``, ``hypotheses`` (label or type name -> template),
     ``questions`` (type name -> template, one more way of asking, which stands first) and, per
@@ -144,7 +148,7 @@ def default_prompt(
         own = own if isinstance(own, list) else [own]
         ways = own if own and only else [*own, *base.get(format, [])]
         if format in base:
-            variants[format] = tuple(_variant(format, w, f"prompts.{format}") for w in ways)
+            variants[format] = tuple(variant_of(format, w, f"prompts.{format}") for w in ways)
     if questions and kind != "tag":
         raise DeclarationError(
             f"questions per type for {kind}, which has no types",
@@ -155,4 +159,5 @@ def default_prompt(
     if questions:
         asked = variants["extract"]
         variants["extract"] = (replace(asked[0], questions=questions), *asked)
-    return Prompt(str(over.get("instruction", base["instruction"])), variants, hypotheses)
+    instruction = str(over.get("instruction", base["instruction"]))
+    return Prompt(instruction, variants, hypotheses, dict(about or {}))

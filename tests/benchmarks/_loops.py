@@ -121,7 +121,7 @@ def whole(setting: Setting) -> list[float]:
             trainer_config,
             folder,
             build.build_loggers(setting.config["logger"], folder),
-            [Curve(), Randomness(), clock],
+            [Curve(), build.build_guard(trainer_config), Randomness(), clock],
             1,
         )
         data = mixture_data(setting.config, setting.seen, setting.backbone.layout)

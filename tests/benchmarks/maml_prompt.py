@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from _bench import finish, parser, table
-from _plot import Mark, Series, lines
 from _settings import means
 
 from unify import runs
 from unify.config import compose
 from unify.evaluate import evaluate
+from unify.report import lines
 from unify.train import train
 
 HELD = "[sample_farming_claim,sample_festival_what_choice,sample_craft_relation]"
@@ -134,13 +134,13 @@ def shown(found: Mapping[str, Mapping[int, float]], rates: Mapping[str, float]) 
 
 def picture(found: Mapping[str, Mapping[int, float]], shots: int) -> str:
     """The curves; no step stands at half a step, since the axis is logarithmic."""
-    series = [
-        Series(start, tuple(Mark(n or 0.5, value) for n, value in curve.items()))
+    drawn = [
+        lines.Line(start, [(n or 0.5, value) for n, value in curve.items()], marks=True)
         for start, curve in found.items()
     ]
-    return lines(
-        series, [], x=f"gradient steps on {shots} rows (0.5: none)", y="mean of unseen tasks"
-    )
+    across = f"gradient steps on {shots} rows (0.5: none)"
+    panel = lines.Panel(drawn, title="mean of unseen tasks", x=across, log_x=True)
+    return lines.picture([panel], f"{panel.title} by {across}", height=300)
 
 
 if __name__ == "__main__":

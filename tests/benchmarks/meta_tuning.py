@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 from _bench import finish, machine, parser, table
-from _plot import Mark, Series, lines
 
 from tasks import catalogue, metrics, suites
 from tasks.subsets import parse
 from unify import compare, runs
 from unify.config import compose
 from unify.kept import restored
+from unify.report.lines import Level, Line, Panel, picture
 from unify.train import train
 
 EXPERIMENT = "meta_tuning_real"
@@ -160,18 +160,21 @@ def cells(found: Mapping[str, Any], start: Mapping[str, Any]) -> list[str]:
 def drawing(entries: Sequence[Mapping[str, Any]]) -> str:
     """The picture: AUC over the number of seen tasks."""
     untrained = [e for e in entries if e["what"] == "cosine"]
-    marks = {"one cluster": [], "dual": [], "cross": []}  # type: dict[str, list[Mark]]
+    kinds = {"one cluster": [], "dual": [], "cross": []}  # type: dict[str, list[Any]]
     for found in (e for e in entries if e not in untrained):
         kind = "one cluster" if found["what"].endswith("one cluster") else found["head"]
-        marks[kind].append(Mark(float(found["seen"]), found["auc"], found["interval"]))
-    level: list[Any] = [(e["name"].replace("_", " "), e["auc"], e["interval"]) for e in untrained]
-    level.append(("constant", LEVEL, None))
-    return lines(
-        [Series(name, tuple(found)) for name, found in marks.items() if found],
-        level,
-        x="seen tasks",
-        y="mean AUC-ROC, unseen clusters",
-    )
+        kinds[kind].append(found)
+    levels = [Level(e["name"].replace("_", " "), e["auc"], e["interval"]) for e in untrained]
+    levels.append(Level("constant", LEVEL))
+    drawn = [
+        # A line says "more of the same": single clusters are no such thing.
+        Line(name, [(float(e["seen"]), e["auc"]) for e in found],
+             spans=[e["interval"] for e in found], marks=True, joined=name != "one cluster")
+        for name, found in kinds.items() if found
+    ]  # fmt: skip
+    title = "mean AUC-ROC, unseen clusters"
+    panel = Panel(drawn, levels, title, x="seen tasks", log_x=True)
+    return picture([panel], f"{title}, by seen tasks", height=300)
 
 
 def judge(entries: Sequence[Mapping[str, Any]], most: int) -> list[str]:

@@ -46,7 +46,7 @@ def main() -> None:
     arguments.add_argument("--formats", default="extract,entail,generate")
     arguments.add_argument("--steps", type=int, default=60, help="optimizer steps of a repeat")
     arguments.add_argument("--warm", type=int, default=10, help="of these, not timed")
-    arguments.add_argument("--repeats", type=int, default=5)
+    arguments.add_argument("--repeats", type=int, default=7)
     arguments.add_argument("--rows", type=int, default=200, help="rows per task")
     arguments.add_argument("--overrides", nargs="*", default=[], help="key=value of unify train")
     options = arguments.parse_args()

@@ -2,33 +2,37 @@
 
 Every cell is a run of its own (`unify train experiment=few_shot learner=… task=… shots=… seed=…`),
 all of one encoder with a language-model head, which is pre-trained first if the cache has none.
-Runs that are finished already are not repeated, so that a stopped benchmark goes on. `--quick` is a
-smoke test; `--minutes` stops starting runs after so many, and the table says which are missing.
+Runs in `--runs` that are finished are not repeated: a benchmark that `--minutes` stopped (no run is
+started after so many) goes on when it is started again, and the table says what is missing.
+`--quick` is a smoke test, `--methods` and `--also` choose methods.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
+import contextlib
+import io
 import sys
 import time
 from pathlib import Path
 
-from formats.errors import UnifyError
-from unify.data.prepare import cache_root
+from tasks.sources import cache_root
+from unify.cli import main as main_of
 from unify.report.methods import of_folders, write_methods
 from unify.report.tables import show
 
-CLOZE = (
-    "linear_head", "finetune", "pet", "ipet", "lm_bff", "protoverb", "weighted_words",
-    "found_template", "autoprompt", "rlprompt",
+METHODS = (
+    "finetune", "pet", "ipet", "prompt_tuning", "p_tuning", "prefix", "ppt", "lm_bff", "efl",
+    "protoverb", "lora", "adapter", "bitfit", "unipelt", "adapter_bias",
 )  # fmt: skip
-TUNED = ("prompt_tuning", "p_tuning", "prefix", "lora", "adapter", "bitfit", "unipelt",
-         "adapter_bias")  # fmt: skip
+ALSO = (
+    "linear_head", "weighted_words", "found_template", "autoprompt", "rlprompt", "transprompt",
+    "nsp_bert",
+)  # fmt: skip
 ENTAIL = {"efl": "minilm_mlm", "nsp_bert": "minilm_nsp"}
 PRETRAIN = [
     "name=minilm_mlm", "tasks=[trec,sst2,mr,subj,ag_news,cola,tweeteval_emotion]", "rows=3000",
-    "steps=360", "tokens=1024", "longest=48", "head=0.1", "lr=3e-4",
+    "steps=1000", "tokens=1024", "longest=48", "head=0.1", "lr=3e-4",
     "objectives=[masked,masked,masked,next_sentence]", "bf16=true",
 ]  # fmt: skip
 
@@ -36,30 +40,32 @@ PRETRAIN = [
 def overrides(method: str, task: str, shots: int, seed: int, steps: int) -> list[str]:
     """The run's settings; slow methods are given less to do, which the table's seconds include."""
     own = [f"learner={method}", f"task={task}", f"shots={shots}", f"seed={seed}",
-           f"trainer.max_steps={steps}"]  # fmt: skip
+           f"trainer.max_steps={steps}", "trainer.threads=1"]  # fmt: skip
     if method in ENTAIL:
         return ["experiment=few_shot_entail", f"model={ENTAIL[method]}", *own]
     more = {
-        "ipet": ["learner.unlabelled=200", "learner.generations=2"],
+        "ipet": ["learner.unlabelled=150", "learner.generations=1"],
         "lm_bff": ["learner.draws=2"],
+        "ppt": [f"learner.steps={steps // 2}", "learner.texts=400"],
         "autoprompt": ["learner.top=5"],
     }
     return ["experiment=few_shot", *own, *more.get(method, [])]
 
 
-def run(arguments: list[str]) -> float:
-    """Seconds of one command."""
+def run(arguments: list[str]) -> float | None:
+    """Seconds of one command; None where it fails (it says why)."""
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "unify", *arguments], check=True,
-                   stdout=subprocess.DEVNULL)  # fmt: skip
-    return time.perf_counter() - begun
+    with contextlib.redirect_stdout(io.StringIO()):
+        failed = main_of(arguments)
+    return None if failed else time.perf_counter() - begun
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=Path, default=Path("runs/prompt_methods"))
     parser.add_argument("--tasks", nargs="+", default=["trec", "sst2"])
-    parser.add_argument("--methods", nargs="+", default=[*CLOZE, *TUNED, *ENTAIL])
+    parser.add_argument("--methods", nargs="+", default=[*METHODS])
+    parser.add_argument("--also", action="store_true", help=f"and {', '.join(ALSO)}")
     parser.add_argument("--shots", type=int, default=16)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=40)
@@ -70,12 +76,13 @@ def main() -> int:
     if given.quick:
         given.tasks, given.seeds, given.steps, given.test = given.tasks[:1], [0, 1], 2, 20
         given.shots = min(given.shots, 4)
+    methods = [*given.methods, *(ALSO if given.also else ())]
     begun = time.perf_counter()
     if not (cache_root() / "models" / "minilm_mlm").exists():
-        print(f"pre-training: {run(['pretrain', *PRETRAIN]):.0f} s", flush=True)
+        print(f"pre-training: {run(['pretrain', *PRETRAIN])} s", flush=True)
     folders = []
     # Seeds outermost: a benchmark that is stopped has all methods on the first seeds.
-    cells = [(s, t, m) for s in given.seeds for t in given.tasks for m in given.methods]
+    cells = [(s, t, m) for s in given.seeds for t in given.tasks for m in methods]
     for seed, task, method in cells:
         folder = given.runs / f"{method}_{task}_{given.shots}_{seed}"
         folders.append(folder)
@@ -86,10 +93,8 @@ def main() -> int:
         name = folder.relative_to("runs") if folder.is_relative_to("runs") else folder.resolve()
         asked = [*overrides(method, task, given.shots, seed, given.steps),
                  f"protocol.test={given.test}", f"name={name}"]  # fmt: skip
-        try:
-            print(f"{folder.name}: {run(['train', *asked]):.0f} s", flush=True)
-        except (subprocess.CalledProcessError, UnifyError) as error:
-            print(f"{folder.name}: failed ({error})", flush=True)
+        seconds = run(["train", *asked])
+        print(f"{folder.name}: {'failed' if seconds is None else f'{seconds:.0f} s'}", flush=True)
     table = of_folders(folders)
     if table is None:
         print("no run finished")

@@ -43,9 +43,9 @@ def counted(engine: Engine, prompts: list[str], how: Writing, samples: int) -> t
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--samples", type=int, default=20)
-    arguments.add_argument("--shots", type=int, default=8, help="worked examples in the prompt")
+    arguments.add_argument("--shots", type=int, default=7, help="worked examples in the prompt")
     arguments.add_argument("--tokens", type=int, default=32)
-    arguments.add_argument("--repeats", type=int, default=3)
+    arguments.add_argument("--repeats", type=int, default=7)
     arguments.add_argument("--width", type=int, default=128)
     arguments.add_argument("--layers", type=int, default=2)
     given = arguments.parse_args()

@@ -65,6 +65,16 @@ def test_a_store_travels_to_other_processes(tmp_path: Path) -> None:
     assert len(again) == 20 and equal(again[7], in_memory(row(7)))
 
 
+def test_open_stores_hold_no_open_files(tmp_path: Path) -> None:
+    for name in "abc":
+        write(tmp_path / f"{name}.arrow", map(row, range(BATCH + 5)), {})
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    stores = [FeatureStore(tmp_path / f"{name}.arrow") for name in "abc"]
+    assert [len(store.column("length")) for store in stores] == [BATCH + 5] * 3
+    assert all(equal(store[BATCH + 2], in_memory(row(BATCH + 2))) for store in stores)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_an_interrupted_writing_leaves_nothing_to_read(tmp_path: Path) -> None:
     def torn():
         yield from map(row, range(BATCH + 1))

@@ -148,6 +148,37 @@ def test_changed_files_are_read_again(folder):
     assert catalogue.load("mood").fingerprint() != again.fingerprint()
 
 
+def test_changed_bases_and_new_and_gone_files_are_seen(folder, tmp_path):
+    outside = tmp_path.parent / f"{tmp_path.name}_base.yaml"
+    outside.write_text(PLAIN, encoding="utf-8")
+    folder("_base.yaml", f"base: ../{outside.name}\n")
+    folder("mood.yaml", "base: _base.yaml\ncluster: one\n")
+    assert catalogue.load("mood").labels.words == ("sad", "glad")
+    outside.write_text(PLAIN.replace("glad", "happy"), encoding="utf-8")
+    assert catalogue.load("mood").labels.words == ("sad", "happy")
+    folder("_base.yaml", PLAIN.replace("sad", "low"))
+    assert catalogue.load("mood").labels.words == ("low", "glad")
+    (tmp_path / "sub").mkdir()
+    folder("sub/other.yaml", PLAIN.replace("path: .", "path: .."))
+    assert catalogue.load("other@n2s1").count("train") == 2
+    (tmp_path / "mood.yaml").unlink()
+    with pytest.raises(UnknownName, match="unknown task 'mood'"):
+        catalogue.load("mood")
+    folder("mood.yaml", PLAIN)
+    assert catalogue.load("mood").cluster == "mood"
+
+
+def test_one_task_of_many_is_loaded_without_a_look_at_all_files(folder, monkeypatch):
+    for number in range(200):
+        folder(f"mood_{number}.yaml", PLAIN)
+    catalogue.load("mood_0")
+    looked = []
+    real = catalogue._time
+    monkeypatch.setattr(catalogue, "_time", lambda path: looked.append(path) or real(path))
+    assert catalogue.load("mood_7").name == "mood_7"
+    assert len(looked) < 100 and sum(path.suffix == ".yaml" for path in looked) == 1
+
+
 def test_data_root_that_is_not_set(folder, monkeypatch):
     monkeypatch.delenv("UNIFY_DATA", raising=False)
     folder("mood.yaml", PLAIN.replace("{path: .}", "{data: x}"))

@@ -56,7 +56,16 @@ ROWS = {
     "addsub": {"test": 395},
     "singleeq": {"test": 508},
     "svamp": {"test": 1000},
-}
+    "induce_active_to_passive": {"train": 900, "test": 100},
+    "induce_antonyms": {"train": 2592, "test": 100},
+    "induce_cause_and_effect": {"train": 26, "test": 25},
+    "induce_informal_to_formal": {"train": 15, "test": 15},
+    "induce_singular_to_plural": {"train": 1943, "test": 100},
+    "induce_synonyms": {"train": 2222, "test": 100},
+    **{f"induce_{name}": {"train": 50, "test": 50} for name in (
+        "diff", "first_word_letter", "larger_animal", "letters_list", "num_to_verbal", "rhymes",
+        "second_word_letter", "sum", "taxonomy_animal")},
+}  # fmt: skip
 BROKEN = {
     ("boolq_contrast", "test"): 5,
     ("dialogsum_cloze", "validation"): 1,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+import yaml
 
 import tasks
 from tasks.metrics import METRICS
@@ -72,3 +74,23 @@ def test_own_replies_are_right() -> None:
     assert made == list(replies.rows("test", 60))
     assert all(replies.right(r["source"], r["reply"]) for r in made)
     assert {r["reply"].count("dear") for r in made} == {0, 1, 2}
+
+
+def test_replies_are_judged_and_mended() -> None:
+    critiques = list(replies.judged("train", 80, "critique"))
+    assert critiques[:9] == list(replies.judged("train", 9, "critique"))
+    met = {row["target"] for row in critiques}
+    assert met == set(replies.FAULTS.values())
+    for critique, row in zip(critiques, replies.judged("train", 80, "revision"), strict=True):
+        asked, _, _ = row["source"].partition(f"\n\n{replies.REVISION}")
+        assert asked == f"{critique['source']} {critique['target']}"
+        source, first = asked.split("\n\n")[0].removeprefix("Q: ").split("\nA: ")
+        good = critique["target"] == replies.FAULTS["good"]
+        assert replies.intended(source, first) == float(good)
+        assert replies.intended(source, row["target"]) == 1.0
+
+
+def test_the_principles_are_those_that_replies_are_judged_by() -> None:
+    file = Path(__file__).parents[2] / "conf" / "alignment" / "constitutional.yaml"
+    (principle,) = yaml.safe_load(file.read_text(encoding="utf-8"))["principles"]
+    assert principle == {"critique": replies.CRITIQUE, "revision": replies.REVISION}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from formats.prompts import default_prompt
 from formats.store import StoredRow, in_memory
 from unify import own
 from unify.backbones import Backbone, build
+from unify.learners.optim import Optimization
+from unify.prompts.shots import Budget, Shots
 
 TINY: dict[str, dict[str, Any]] = {
     "modernbert": {
@@ -102,3 +105,41 @@ def mood_task(folder: Path, count: int = 12, **declaration: Any) -> Any:
     return own.task_from_rows(
         mood_rows(count), folder, "classify", {"labels": ["glad", "sad"], **declaration}
     )
+
+
+def shots_of(
+    folder: Path, pair: tuple[str, str], steps: int = 2, lr: float = 1e-3
+) -> Shots:
+    """Twelve labelled rows, twelve unlabelled; the labels read as ``pair``."""
+    task = mood_task(folder)
+    space = LabelSpace(("glad", "sad"), pair)
+    task = replace(task, labels=space)
+    rows = [replace(e, labels=space) for e in moods(12)]
+    more = [replace(e, id=f"more/{k}", gold=None) for k, e in enumerate(rows)]
+    budget = Budget(steps, 4, 0, Optimization(lr=lr))
+    backbone = tiny("bert", "generate", spread=2.0)
+    return Shots(task, rows, rows, more, backbone, budget)
+
+
+def greedy(asked: Any, source: str, tokens: int) -> list[int]:
+    """What the language model of ``asked`` (a backbone, or a scoring engine) writes behind
+    ``source``: at most ``tokens`` tokens, one by one, the whole prefix read every time."""
+    layout, coder, model = asked.coder.layout, asked.coder, asked.model
+    (ids,) = coder.ids([source])
+    prompt = [*layout.single_before, *ids]
+    written: list[int] = []
+    with torch.inference_mode():
+        while len(written) < tokens:
+            if layout.kind == "causal":
+                logits = model(input_ids=torch.tensor([[*prompt, *written]])).logits
+            else:
+                begun = [model.config.decoder_start_token_id, *written]
+                logits = model(
+                    input_ids=torch.tensor([[*prompt, *layout.single_after]]),
+                    decoder_input_ids=torch.tensor([begun]),
+                ).logits
+            token = int(logits[0, -1].argmax())
+            if token == layout.eos:
+                break
+            written.append(token)
+    return written

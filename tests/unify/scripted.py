@@ -38,6 +38,9 @@ class Scripted:
 
     def _one(self, text: str, how: Writing) -> Written:
         cut, stopped = until(text, how.stop)
+        words = cut.split(" ")  # its tokens, but for the space that opens a text
+        if len(words) > how.tokens + 1:
+            cut, stopped = " ".join(words[: how.tokens + 1]), "length"
         return Written(
             cut, stopped or "end", len(cut.split()), logprob=self.logprobs.get(text, -1.0)
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import pytest
 import torch
@@ -13,7 +12,6 @@ from formats.errors import ConfigError
 from unify.alignment import losses
 from unify.alignment.data import Row, longer, rankings, sample
 from unify.alignment.dpo import dpo, pairs_of
-from unify.alignment.plot import panels
 from unify.alignment.policy import Pair, pair, read
 from unify.alignment.ppo import PPO, ppo
 from unify.alignment.reward import (
@@ -166,14 +164,3 @@ def test_a_reference_does_not_learn() -> None:
     mask = torch.ones(1, 2)
     logs = torch.tensor([[-1.0, -2.0]])
     assert losses.kl(logs, logs, mask).tolist() == [0.0]
-
-
-def test_the_plot_draws_every_arm_in_every_panel() -> None:
-    found = {"reward": {"a": [0.0, 1.0], "b <": [0.5, 0.25]}, "KL": {"a": [0.0, 3.0]}}
-    root = ET.fromstring(panels(found, "iteration", "what & why"))
-    lines = [e for e in root.iter() if e.tag.endswith("polyline")]
-    texts = [e.text for e in root.iter() if e.tag.endswith("text")]
-    assert len(lines) == 3 + 2  # two of them in the legend
-    assert {"reward", "KL", "iteration", "a", "b <"} <= set(texts)
-    first = [float(v) for v in lines[0].get("points", "").replace(",", " ").split()]
-    assert first[0] < first[2] and first[1] > first[3]  # to the right and up

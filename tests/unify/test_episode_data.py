@@ -277,3 +277,17 @@ def test_turns_of_a_cut_row_are_left_out(llama: Backbone) -> None:
     lengths = made.turns[0].store.column("length")
     short = maker(llama, budget=int(np.median(lengths)) + 8)
     assert 0 < short.turns[0].left_out < 24
+
+
+def test_few_turns_stay_in_memory_however_many_are_read(
+    llama: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = maker(llama).turns[0]
+    monkeypatch.setattr("unify.data.turns.share", lambda tasks: 3)
+    few = maker(llama).turns[0]
+    count = len(few.rows)
+    assert count > 6
+    for _ in range(2):
+        assert [few.turn(r) for r in range(count)] == [many.turn(r) for r in range(count)]
+    assert few._turn.cache_info().currsize == 3
+    assert many._turn.cache_info().currsize == count

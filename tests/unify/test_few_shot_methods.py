@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from pathlib import Path
@@ -10,34 +11,19 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from unify_helpers import mood_task, moods, tiny
+from format_tokenizers import made
+from unify_helpers import shots_of, tiny
 
 from formats.errors import ConfigError
-from formats.examples import LabelSpace
 from unify.cli import main
-from unify.learners.optim import Optimization
 from unify.prompts import autoprompt, found, recipes, rlprompt
-from unify.prompts.shots import Budget, Shots, passes
+from unify.prompts.shots import Shots, passes
 from unify.report.methods import Methods, Shot, spread
 
 
 def lengths(shots: Shots) -> set[int]:
     coder = shots.start.coder
     return {len(i) for i in coder.ids([coder.continuation(w) for w in shots.labels.words])}
-
-
-def shots_of(
-    folder: Path, pair: tuple[str, str], steps: int = 2, lr: float = 1e-3
-) -> Shots:
-    """Twelve labelled rows, twelve unlabelled; the labels read as ``pair``."""
-    task = mood_task(folder)
-    space = LabelSpace(("glad", "sad"), pair)
-    task = dataclasses.replace(task, labels=space)
-    rows = [dataclasses.replace(e, labels=space) for e in moods(12)]
-    more = [dataclasses.replace(e, id=f"more/{k}", gold=None) for k, e in enumerate(rows)]
-    budget = Budget(steps, 4, 0, Optimization(lr=lr))
-    backbone = tiny("bert", "generate", spread=2.0)
-    return Shots(task, rows, rows, more, backbone, budget)
 
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -52,6 +38,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "autoprompt": {"triggers": 2, "top": 2},
     "found_template": {"length": 2, "width": 2, "rows": 2},
     "rlprompt": {"length": 2, "prompts": 2, "vocabulary": 20},
+    "transprompt": {"length": 2},
 }
 
 
@@ -161,6 +148,27 @@ def test_a_t5_fills_in_too() -> None:
         two = model(input_ids=torch.tensor([[8, 9]]),
                     decoder_input_ids=torch.tensor([[0, 4]])).logits[0, -1].log_softmax(-1)
     assert torch.allclose(table[0], one + two, atol=1e-4)
+
+
+def test_a_t5_writes_the_template_of_a_masked_model(tmp_path: Path) -> None:
+    tokenizer = copy.deepcopy(made("bpe"))
+    with pytest.raises(ConfigError, match="sentinels"):
+        tokenizer.save_pretrained(tmp_path / "plain")
+        found.t5_writer(str(tmp_path / "plain"), [])
+    writer = tiny("t5", "generate").model
+    tokenizer.add_tokens(list(found.SENTINELS))
+    writer.resize_token_embeddings(len(tokenizer))
+    for part in (tokenizer, writer):
+        part.save_pretrained(tmp_path / "t5")
+    shots = shots_of(tmp_path, ("dogs", "7777"))
+    asked = {"length": 2, "width": 2, "rows": 2, "writer": str(tmp_path / "t5")}
+    learned = recipes.method("found_template")(shots, asked)
+    template = learned.notes[0].removeprefix("template: ")
+    rows = [("dogs and boats", "dogs"), ("so", "7777")]
+    barred = found.t5_writer(asked["writer"], rows).barred
+    sentinels = [tokenizer.get_vocab()[s] for s in found.SENTINELS]
+    assert template and "extra_id" not in template
+    assert all(barred[k] == -torch.inf for k in sentinels) and float(barred.max()) == 0
 
 
 # RLPrompt

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from scripted_lm import Scripted
 
-from formats.errors import ConfigError
+from formats.errors import ConfigError, UnknownName
+from tasks import catalogue
+from tasks.sample.instructions import DEEDS, FORMS, rows
 from unify.reasoning.ape import (
     Candidate,
     Row,
@@ -23,6 +26,7 @@ from unify.reasoning.ape import (
     scores,
     search,
 )
+from unify.reasoning.induce import rows_of
 from unify.reasoning.self_instruct import (
     Bootstrap,
     Filters,
@@ -33,9 +37,11 @@ from unify.reasoning.self_instruct import (
     listed,
     most_alike,
     read_seeds,
-    rows_of,
     tasks_prompt,
     write_tasks,
+)
+from unify.reasoning.self_instruct import (
+    rows_of as rows_written,
 )
 
 ROWS = [Row(str(n), (str(2 * n), f"{2 * n}.0")) for n in range(1, 9)]
@@ -104,6 +110,52 @@ def test_the_search_rewords_its_survivors() -> None:
         search(Scripted(lambda p: [" ", "\n"]), ROWS, ROWS, how)
 
 
+def told(prompt: str) -> str | list[str]:
+    """Guesses every instruction of the sample world, follows each, rewords none."""
+    if prompt.endswith("output:"):
+        return [said[0] for _, _, said in DEEDS.values()]
+    if prompt.endswith("other words:"):
+        return ["", ""]
+    instruction, given = prompt.removeprefix("Instruction: ").split("\n\nInput: ")
+    given = given.removesuffix("\nOutput:")
+    (do,) = [do for _, do, said in DEEDS.values() if instruction in said]
+    try:
+        return f" {do(given)}"
+    except ValueError:  # no numbers
+        return " ?"
+
+
+REAL = ("first_word_letter", "second_word_letter", "letters_list", "sum", "diff")
+
+
+@pytest.mark.skipif("UNIFY_DATA" not in os.environ, reason="published rows: set UNIFY_DATA")
+@pytest.mark.parametrize("name", REAL)
+def test_the_search_finds_the_instruction_of_published_rows(name: str) -> None:
+    task = catalogue.load(f"induce_{name}")
+    pool = rows_of(task, "train", 40)
+    how = Search(prompts=1, samples=len(DEEDS), rows=8, keep=2)
+    best = search(Scripted(told), pool[20:], pool[:20], how)
+    test = rows_of(task, "test", 50)
+    assert len(test) == 50 and best[0].rows > 8
+    assert best[0].instruction == task.prompt.instruction
+    assert scores(Scripted(told), [best[0].instruction], test, how) == [1.0]
+
+
+def test_the_sample_world_s_prompts_are_those_of_the_search() -> None:
+    made = {form: next(rows("test", 1, form)) for form in FORMS}
+    shown = [Row(*(line.split(": ")[1] for line in part.split("\n")))
+             for part in made["guess"]["source"].split("\n\n")[:-1]]  # fmt: skip
+    asked = [Row(r.input, (str(r.outputs),)) for r in shown]
+    assert made["guess"]["source"] == induce_prompt(asked, Search())
+    head, given = made["follow"]["source"].split("\n\n")
+    text = given.removeprefix("Input: ").removesuffix("\nOutput:")
+    assert made["follow"]["source"] == ask_prompt(head.removeprefix("Instruction: "), text)
+    one = made["reword"]["source"].split("\n")[0].removeprefix("Instruction: ")
+    assert made["reword"]["source"] == reword_prompt(one) and made["reword"]["target"] != one
+    with pytest.raises(UnknownName):
+        next(rows("test", 1, "gues"))
+
+
 # Self-Instruct
 
 SEEDS = [
@@ -131,7 +183,7 @@ def test_every_filter() -> None:
 def test_what_a_model_wrote_is_read() -> None:
     assert listed(" Sort it.\nTask 4: Add them up.\nTask 5:") == ["Sort it.", "Add them up."]
     text = " a\nOutput: b\nInput: a\nOutput: c\nInput: same\nOutput: same\nInput: d\nInput: e"
-    assert rows_of(text) == [Instance("a", "b")]
+    assert rows_written(text) == [Instance("a", "b")]
 
 
 def test_bootstrapping() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from unify_helpers import encoded, moods, stored, tiny
+from unify_helpers import encoded, greedy, moods, stored, tiny
 
 from formats.collate import collate
 from formats.entail import Entail
@@ -122,29 +122,8 @@ def test_the_loss_is_the_reference_cross_entropy(models: dict[str, Backbone], na
     assert loss == pytest.approx(-sum(map(sum, expected)), rel=1e-5)
 
 
-def greedy(backbone: Backbone, source: str) -> str:
-    """Token by token, the whole prefix every time."""
-    layout, coder = backbone.layout, backbone.coder
-    model: Any = backbone.model
-    (s,) = coder.ids([source])
-    prompt = [*layout.single_before, *s]
-    written: list[int] = []
-    with torch.inference_mode():
-        while len(written) < layout.max_target:
-            if layout.kind == "causal":
-                logits = model(input_ids=torch.tensor([[*prompt, *written]])).logits
-            else:
-                logits = model(
-                    input_ids=torch.tensor([[*prompt, *layout.single_after]]),
-                    decoder_input_ids=torch.tensor(
-                        [[model.config.decoder_start_token_id, *written]]
-                    ),
-                ).logits
-            token = int(logits[0, -1].argmax())
-            if token == layout.eos:
-                break
-            written.append(token)
-    return coder.text(written)
+def by_hand(backbone: Backbone, source: str) -> str:
+    return backbone.coder.text(greedy(backbone, source, backbone.layout.max_target))
 
 
 SOURCES = ["Ann keeps three boats.", "So?", "Bob keeps none of the dogs in Port Lund. " * 2, "7"]
@@ -154,7 +133,7 @@ SOURCES = ["Ann keeps three boats.", "So?", "Bob keeps none of the dogs in Port 
 def test_writing_is_greedy_decoding(models: dict[str, Backbone], name: str) -> None:
     backbone: Any = models[name]
     rows = stored(backbone, *([GenerateInstance(s, None)] for s in SOURCES))
-    expected = [greedy(backbone, s) for s in SOURCES]
+    expected = [by_hand(backbone, s) for s in SOURCES]
     assert len(set(expected)) > 1 and all(expected)
     with torch.inference_mode():
         assert backbone.generate(rows) == expected
@@ -171,7 +150,7 @@ def test_writing_follows_no_habit_of_a_published_model(name: str) -> None:
     config.min_new_tokens, config.num_beams, config.max_length = 3, 2, 4
     rows = stored(backbone, *([GenerateInstance(s, None)] for s in SOURCES))
     with torch.inference_mode():
-        assert backbone.generate(rows) == [greedy(backbone, s) for s in SOURCES]
+        assert backbone.generate(rows) == [by_hand(backbone, s) for s in SOURCES]
 
 
 def test_writing_stops_at_the_end() -> None:
@@ -180,7 +159,7 @@ def test_writing_stops_at_the_end() -> None:
         backbone.model.lm_head.weight.zero_()
     rows = stored(backbone, [GenerateInstance("So?", None)])
     first = backbone.generate(rows)[0]
-    assert greedy(backbone, "So?") == first
+    assert by_hand(backbone, "So?") == first
     for parameter in backbone.parameters():
         assert torch.isfinite(parameter).all()
 

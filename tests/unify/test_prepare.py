@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import time
 from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +19,14 @@ from unify_helpers import mood_rows, mood_task
 from formats import Entail, Extract, Generate
 from formats.errors import RowError
 from formats.store import FeatureStore
+from tasks.task import Task
 from unify import own
 from unify.data import Preparation, prepare
+from unify.suite_data import features
 
 CODER = coder("bpe")
+MODULE: Any = import_module("unify.data.prepare")
+FORK = multiprocessing.get_context("fork")
 
 
 def preparation(**more: Any) -> Preparation:
@@ -39,6 +48,59 @@ def test_a_second_call_reads_what_the_first_one_wrote(tmp_path: Path) -> None:
     assert again.path == first.path and again.path.stat().st_mtime_ns == stamp
     assert len(list((tmp_path / "features").glob("*.arrow"))) == 1
     assert everything(again) == everything(first) and len(first) == 12
+
+
+def _prepares(folder: Path, tasks: list[Task], start: Any) -> None:
+    """A process that prepares ``tasks``, and notes which of them it made itself."""
+    real = MODULE.feature_rows
+
+    def noted(task: Task, *rest: Any) -> Any:
+        time.sleep(0.05)
+        with (folder / "made.txt").open("a") as file:
+            file.write(f"{task.name} {os.getpid()}\n")
+        return real(task, *rest)
+
+    MODULE.feature_rows = noted
+    os.environ["UNIFY_CACHE"] = str(folder / "cache")
+    start.wait(10)
+    found = features(tasks, Entail(), CODER, "data", "preparing")
+    assert [f.name for f in found] == [t.name for t in tasks]
+    assert {len(f.store) for f in found} == {12}
+
+
+def test_processes_share_the_preparation(tmp_path: Path) -> None:
+    task = mood_task(tmp_path)
+    tasks = [replace(task, name=f"mood_{k}") for k in range(8)]
+    start = FORK.Barrier(2)
+    both = [FORK.Process(target=_prepares, args=(tmp_path, tasks, start)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(60)
+    assert [p.exitcode for p in both] == [0, 0]
+    made = [line.split() for line in (tmp_path / "made.txt").read_text().splitlines()]
+    assert sorted(name for name, _ in made) == [t.name for t in tasks]  # each of them once
+    assert {int(pid) for _, pid in made} == {p.pid for p in both}
+
+
+def test_a_task_that_another_process_prepares_is_waited_for_or_left(tmp_path: Path) -> None:
+    task = mood_task(tmp_path)
+    key, holds = preparation().fingerprint(task), FORK.Event()
+
+    def hold() -> None:
+        with MODULE.locked(tmp_path / "features", key, wait=True) as ours:
+            assert ours
+            holds.set()
+            time.sleep(0.5)
+
+    other = FORK.Process(target=hold)
+    other.start()
+    assert holds.wait(10)
+    assert MODULE.attempt(task, preparation(), tmp_path) is None
+    begun = time.monotonic()
+    assert len(prepare(task, preparation(), tmp_path)) == 12
+    assert time.monotonic() - begun > 0.2
+    other.join()
 
 
 @pytest.mark.parametrize("damage", [b"", b"torn", None])

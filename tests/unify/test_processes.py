@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
+import signal
 import socket
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -26,9 +27,12 @@ from formats.collate import collate
 from formats.errors import ConfigError
 from tasks.sampling import Sampler
 from unify import processes
+from unify.callbacks import Curve
+from unify.checkpoints import newest
 from unify.cli import main
 from unify.data.module import StepBatches, StepPlan, weight
 from unify.data.prepare import Preparation, TaskFeatures, prepare
+from unify.watch import LOST
 
 RUN = [
     "suite.seen=[sample_trade_goods,sample_mining_who]", "suite.unseen=[sample_sea_state]",
@@ -45,9 +49,31 @@ def losses(run: Path) -> list[tuple[int, float]]:
     return [(s, v) for s, v in report["losses"]] + [(-s, v) for s, v in report["validation"]]
 
 
-def together(command: list[str], world: int) -> list[int]:
-    """Exit codes of ``world`` processes that run ``command`` as torchrun starts them. Where one
-    fails the others are ended: they would wait for it."""
+FORK = multiprocessing.get_context("fork")  # everything is imported already
+
+
+def struck(step: int) -> None:
+    """This process is to be struck by SIGKILL behind optimizer step ``step``."""
+    real = Curve.on_train_batch_end
+
+    def end(self: Curve, trainer: Any, *rest: Any) -> None:
+        real(self, trainer, *rest)
+        if trainer.global_step == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Curve.on_train_batch_end = end  # type: ignore[assignment,method-assign]
+
+
+def one_of(command: list[str], environment: dict[str, str], dies: bool) -> None:
+    os.environ.update(environment)
+    if dies:
+        struck(4)
+    sys.exit(main(command))
+
+
+def together(command: list[str], world: int, dies: int | None = None) -> list[int | None]:
+    """Exit codes of ``world`` processes that run ``command`` as torchrun starts them; process
+    ``dies`` is killed. Once one has failed the others have a minute to leave."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -57,19 +83,23 @@ def together(command: list[str], world: int) -> list[int]:
         "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     started = [
-        subprocess.Popen(
-            [sys.executable, "-m", "unify", *command],
-            env={**os.environ, **ours, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        FORK.Process(
+            target=one_of,
+            args=(command, {**ours, "RANK": str(r), "LOCAL_RANK": str(r)}, r == dies),
         )
-        for rank in range(world)
+        for r in range(world)
     ]
+    for process in started:
+        process.start()
     until = time.monotonic() + 240
-    while any(p.poll() is None for p in started):
-        if time.monotonic() > until or any(p.poll() for p in started):
+    while any(p.is_alive() for p in started):
+        if any(p.exitcode for p in started):
+            until = min(until, time.monotonic() + 60)
+        if time.monotonic() > until:
             for process in started:
                 process.kill()
-        time.sleep(0.1)
-    return [p.wait() for p in started]
+        time.sleep(0.05)
+    return [p.exitcode for p in started]
 
 
 @pytest.fixture(scope="module")
@@ -96,19 +126,37 @@ def test_two_processes_have_the_losses_of_one(place: Path) -> None:
     assert len(lines[0]) == len(lines[1])
 
 
-def test_a_run_of_two_processes_goes_on_in_one(
-    place: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_sharded_run_whose_process_died_goes_on(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    begun = place / "fewer" / "checkpoints"
-    begun.mkdir(parents=True)
-    for file in (place / "two" / "checkpoints").glob("step-3.ckpt*"):
-        shutil.copy(file, begun)
-    assert list(begun.iterdir())
+    """The other process leaves within a minute and says why; the same command goes on, and so
+    does one process alone, which has no shards."""
     monkeypatch.chdir(place.parent)
-    assert main(["train", "name=fewer", *RUN]) == 0
-    one, fewer = losses(place / "one"), losses(place / "fewer")
-    assert [s for s, _ in one] == [s for s, _ in fewer]
-    assert np.allclose([v for _, v in one], [v for _, v in fewer], rtol=0, atol=1e-5)
+    sharded = ["train", "name=struck", "trainer=ddp_cpu", "trainer.strategy=fsdp", *RUN]
+    found = together(sharded, 2, dies=1)
+    assert found == [LOST, -signal.SIGKILL]
+    said = capfd.readouterr().err
+    assert "another process is gone" in said and "Traceback" not in said
+    assert newest(place / "struck/checkpoints") == place / "struck/checkpoints/step-3.ckpt"
+    shutil.copytree(place / "struck", place / "alone")
+    assert together(sharded, 2) == [0, 0]
+    assert main(["train", "name=alone", *RUN]) == 0
+    one = json.loads((place / "one" / "report.json").read_text())
+    for name in ("struck", "alone"):
+        assert [s for s, _ in losses(place / name)] == [s for s, _ in losses(place / "one")]
+        pairs = zip(losses(place / name), losses(place / "one"), strict=True)
+        assert max(abs(a - b) for (_, a), (_, b) in pairs) < 1e-5
+        report = json.loads((place / name / "report.json").read_text())
+        assert report["macro"] == one["macro"]
+
+
+def test_maml_has_weights_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["learner=maml", "data=mixture", "trainer=ddp_cpu", "trainer.strategy=fsdp", *RUN]
+    assert main(["train", "name=no", *asked]) == 1
+    assert "trainer.strategy=ddp" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

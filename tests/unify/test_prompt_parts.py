@@ -26,7 +26,7 @@ from unify.prompts import (
     weighted,
     words,
 )
-from unify.prompts.cloze import Cloze, asked_by
+from unify.prompts.cloze import Asking, Cloze
 
 # Patterns
 
@@ -90,7 +90,7 @@ def test_a_word_is_scored_whole(tokens: int) -> None:
     coder = backbone.coder
     word = of_length(coder, tokens)
     cloze = Cloze(backbone.model, coder, "log_prob")
-    asked = asked_by(patterns.Pattern("It was {{ mask }}. {{ text }}"))
+    asked = Asking(patterns.Pattern("It was {{ mask }}. {{ text }}"))
     own = words.Words(((word,), ("dogs",))).ids(coder)
     with torch.inference_mode():
         found = cloze.scores([asked(e) for e in moods(3)], own)
@@ -200,7 +200,7 @@ def test_demonstrations_are_near_of_each_class_and_never_the_query() -> None:
 
 
 def test_a_demonstration_is_filled_in() -> None:
-    asked = asked_by(patterns.Pattern("{{ text }} It was {{ mask }}."))
+    asked = Asking(patterns.Pattern("{{ text }} It was {{ mask }}."))
     assert shown.filled(asked, ROW, "glad") == "the boat is quick It was glad."
     _, after = shown.behind(asked(ROW), ["dogs It was sad."])
     assert "".join(after) == ". dogs It was sad."

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from unify_helpers import tiny
+from unify_helpers import mood_task, tiny
 
-from formats import Generate
+from formats import Entail, Generate
 from formats.errors import ConfigError
 from formats.examples import LabelSpace, RelationClassification, Span, TextClassification
 from formats.prompts import default_prompt
@@ -21,8 +21,12 @@ from tasks import catalogue
 from unify import evaluation
 from unify.backbones import Backbone
 from unify.cli import main
+from unify.data import Preparation
 from unify.data.free import without_input
+from unify.evaluation import Evaluation, evaluate_task
 from unify.ranking import Ranking
+from unify.scoring.calibrate import in_quantiles
+from unify.suite_data import features
 
 TASK, ROWS = "sample_sea_state", 3
 SMALL = [f"suite.unseen=[{TASK}]", f"suite.limits.test={ROWS}", "evaluation.resamples=5",
@@ -215,3 +219,32 @@ def test_inputs_are_taken_out() -> None:
     relation = RelationClassification("t/test/1", "Ann met Bo.", Span(0, 3), Span(8, 10), labels)
     (asked,) = Generate().encode(without_input(relation), default_prompt("relate"))
     assert "Ann" not in asked.source and "Bo" not in asked.source
+
+
+def test_each_label_has_the_share_of_rows_that_passes_its_threshold() -> None:
+    """Of scores 1 to 4 the median is 2.5, and a quarter passes 3.25."""
+    table = np.array([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [4.0, 0.0]])
+    assert in_quantiles(table)[:, 0].tolist() == [-1.5, -0.5, 0.5, 1.5]
+    assert in_quantiles(table).argmax(1).tolist() == [1, 1, 0, 0]
+    assert in_quantiles(table, [0.25, 0.75]).argmax(1).tolist() == [1, 1, 1, 0]
+    with pytest.raises(ConfigError, match="shares"):
+        in_quantiles(table, [0.5, 0.6])
+
+
+def test_quantiles_answer_anew_in_entail_alone(tmp_path: Path) -> None:
+    backbone = tiny("bert", "entail")
+    task = mood_task(tmp_path)
+    ranking = Ranking(calibrate="quantile")
+    format = Entail()
+    (rows,) = features([task], format, backbone.coder, "data", "rows")
+    preparation = Preparation(format, backbone.coder, "data")
+    found = evaluate_task(
+        backbone, task, preparation, rows.store,
+        Evaluation(resamples=10, ranking=ranking, predictions=tmp_path / "kept"),
+    )  # fmt: skip
+    lines = (tmp_path / "kept" / f"{task.name}.jsonl").read_text().splitlines()
+    answers = [json.loads(line)["answer"] for line in lines if "answer" in json.loads(line)]
+    assert found.rows == len(answers) and set(answers) == {"glad", "sad"}
+    with pytest.raises(ConfigError, match="other than hypotheses"):
+        ranking.refuse(tiny("bert", "generate"), Generate())
+    assert "same options" in str(ranking.refusal(catalogue.load("sample_mining_what_choice")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,9 @@ from unify.scoring import Writing
 class Task:
     """What a question asks of its task."""
 
-    def __init__(self, metric: str) -> None:
+    def __init__(self, metric: str, instruction: str | None = None) -> None:
         self.metric, self.name = metric, "made"
+        self.prompt = SimpleNamespace(instruction=instruction)
 
 
 NUMBERS: Any = Task("numeric_em")
@@ -68,6 +70,9 @@ def test_questions_are_laid_out_by_type() -> None:
     assert CHOICE.written(1) == "(b)" and CLAIM.written("1") == "yes"
     assert CHOICE.trigger == "Therefore, among (a) through (c), the answer is"
     assert CLAIM.trigger == "Therefore, the answer (no or yes) is"
+    told: Any = Task("rouge_l", "Plural?")
+    plural = question(TextGeneration("a/b/1", "boat", ("boats",)), told)
+    assert (plural.text, plural.kind) == ("Plural?\nboat", "text")
     with pytest.raises(UnsupportedCell, match="MultiLabel"):
         question(MultiLabelClassification("a/b/1", "x", YESNO), WORDS)
 
@@ -185,7 +190,8 @@ def test_votes_by_hand() -> None:
     q = sum_of("?")
     assert vote(q, ["4", "5", None, "5"], [1, 1, 1, 1]) == Vote("5", 0.5)
     assert vote(q, ["4", "5"], [1, 1]) == Vote("4", 0.5)  # the first of equals
-    assert vote(q, ["4", "5", "5"], [0.9, 0.2, 0.2]) == Vote("4", pytest.approx(0.9 / 1.3))
+    heavy = vote(q, ["4", "5", "5"], [0.9, 0.2, 0.2])
+    assert heavy.answer == "4" and heavy.share == pytest.approx(0.9 / 1.3)
     assert vote(q, [None, None], [1, 1]) == Vote(None, 0.0)
     assert vote(FREE, ["Ann ", "ann", "Bo"], [1, 1, 1]).share == pytest.approx(2 / 3)
     assert likelihood(-2.0, 4) == pytest.approx(math.exp(-0.5))
@@ -210,6 +216,19 @@ def test_self_consistency(sampling: Sampling, answer: str, share: float | None) 
     expected = weights[1] / sum(weights) if share is None else share
     assert found.answer == answer and found.share == pytest.approx(expected)
     assert lm.calls[0][0] == 3 and lm.prompts == ["Q: ?\nA:"]
+
+
+def test_texts_that_run_into_their_limit_are_counted() -> None:
+    lm = Scripted(lambda p: [" One two three.", " One.", " Four. Five. Six. Seven."])
+    chain = Chain(writing=Writing(tokens=2, temperature=1.0), sampling=Sampling(3))
+    (found,) = chain(lm, [FREE], [0])
+    assert found.texts == (" One two", " One.", " Four. Five.")
+    assert (found.met.unfinished, found.met.cut) == (2, 0)
+    (asked,) = SelfAsk(writing=Writing(tokens=1))(Scripted(lambda p: " Yes. No."), [FREE], [0])
+    (parts,) = LeastToMost(writing=Writing(tokens=1))(
+        Scripted(lambda p: " A." if p.endswith("1.") else " B. C."), [FREE], [0]
+    )
+    assert (asked.met.unfinished, parts.met.unfinished) == (1, 2)  # each answer, not the list
 
 
 def test_impossible_votes_are_refused() -> None:

@@ -199,8 +199,8 @@ def test_a_negative_bar_points_left():
 def test_the_loss_chart_says_where_it_began_and_ended():
     chart = ET.fromstring(loss_chart([(i, 3.0 - i / 50) for i in range(101)], [(100, 1.25)]))
     assert chart.get("aria-label").endswith("Validation: 1.25 to 1.25.")
-    assert {"train", "validation", "1.25"} <= {e.text for e in chart.iter("tspan")}
-    assert {"train", "smooth"} <= {e.get("class") for e in chart.iter("polyline")}
+    assert {"training", "1.01", "validation", "1.25"} <= {e.text for e in chart.iter("tspan")}
+    assert {"line k0", "line under k0"} <= {e.get("class") for e in chart.iter("polyline")}
 
 
 def test_thinning_keeps_every_spike():

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from unify_helpers import tiny
+from unify_helpers import greedy, tiny
 
 from formats.errors import ConfigError
 from unify.scoring import Coded, Engine, Request, Trie, Writing, write, write_samples
@@ -26,29 +26,6 @@ def engine(name: str, **more: Any) -> Engine:
 @pytest.fixture(scope="module", params=["gpt2", "llama", "t5", "bart"])
 def made(request: pytest.FixtureRequest) -> Engine:
     return engine(request.param)
-
-
-def greedy(made: Engine, context: str, tokens: int) -> list[int]:
-    """Token by token, the whole prefix every time."""
-    layout, model = made.coder.layout, made.model
-    (ids,) = made.coder.ids([context])
-    prompt, written = [*layout.single_before, *ids], []
-    with torch.inference_mode():
-        while len(written) < tokens:
-            if layout.kind == "causal":
-                logits = model(input_ids=torch.tensor([[*prompt, *written]])).logits
-            else:
-                logits = model(
-                    input_ids=torch.tensor([[*prompt, *layout.single_after]]),
-                    decoder_input_ids=torch.tensor(
-                        [[model.config.decoder_start_token_id, *written]]
-                    ),
-                ).logits
-            token = int(logits[0, -1].argmax())
-            if token == layout.eos:
-                break
-            written.append(token)
-    return written
 
 
 def test_greedy_is_token_by_token(made: Engine) -> None:

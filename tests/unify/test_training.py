@@ -229,6 +229,30 @@ def test_early_stopping_stops(tmp_path: Path) -> None:
         Run(tmp_path / "none", early_stopping=2)
 
 
+def test_clipping_takes_the_norm_that_the_guard_found() -> None:
+    learner = Multitask(tiny("bert", "entail"), Optimization())
+    optimizer = torch.optim.SGD(learner.parameters(), lr=0.1)
+    weights = [p for p in learner.parameters() if p.requires_grad]
+
+    def clipped(norm: torch.Tensor | None) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        for weight in weights:
+            weight.grad = torch.randn_like(weight)
+        if norm is None:
+            torch.nn.utils.clip_grad_norm_(weights, 0.5)
+        else:
+            learner.gradient_norm = norm
+            learner.configure_gradient_clipping(optimizer, 0.5, "norm")
+        return [w.grad.clone() for w in weights if w.grad is not None]
+
+    asked = clipped(None)
+    norm = torch.nn.utils.get_total_norm([g * 1.0 for g in clipped(torch.tensor(0.1))])
+    assert norm > 1  # a norm below the bound leaves the gradients as they were
+    found = clipped(norm)
+    assert all(torch.equal(a, b) for a, b in zip(asked, found, strict=True))
+    assert learner.gradient_norm is None  # of one step only
+
+
 def test_loggers_write(tmp_path: Path) -> None:
     Run(tmp_path, steps=11, loggers={"csv": True, "tensorboard": True}, validate=True,
         val_check_interval=5)

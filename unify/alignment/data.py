@@ -12,10 +12,10 @@ from formats import Generate
 from formats.errors import ConfigError
 from formats.instances import GenerateInstance
 from tasks.task import Task
-from unify.kept import digest
-from unify.reasoning.lm import EngineLM
-from unify.scoring import Engine, Writing, write_samples
 
+from ..kept import digest
+from ..reasoning.lm import EngineLM
+from ..scoring import Engine, Writing, write_samples
 from .policy import Pair, pair
 from .reward import Ranking, ranks_of
 

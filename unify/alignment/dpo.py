@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from unify.scoring import Engine
-
+from ..scoring import Engine
 from . import losses
 from .policy import Pair, read
 from .reward import Ranking, frozen

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from formats.errors import ConfigError
 from formats.examples import matches
-from unify.reasoning import LM, Chain, Demo, Question
-from unify.reasoning.demos import gold_answer
-from unify.scoring import Writing
+
+from ..reasoning import LM, Chain, Demo, Question
+from ..reasoning.demos import gold_answer
+from ..scoring import Writing
 
 Train = Callable[[Sequence[Demo]], LM]
 """Fine-tunes the model's beginning (never the last round's) on worked examples; the new model."""
@@ -59,7 +60,7 @@ def star(
             for k, outcome in zip(list(wrong), found, strict=True):
                 question = questions[k]
                 rationale = rationale_of(outcome.texts[0], chain.layout.marker)
-                if rationale and _right(question, outcome.answer):
+                if rationale and right(question, outcome.answer):
                     kept[k] = Demo(question.text, _gold(question), rationale)
                     wrong.remove(k)
             counts.append(len(kept))
@@ -79,7 +80,8 @@ def _gold(question: Question) -> str:
     return str(question.read(gold, "####")) if question.kind == "number" else gold
 
 
-def _right(question: Question, answer: object) -> bool:
+def right(question: Question, answer: object) -> bool:
+    """Whether ``answer`` is the row's own."""
     if question.kind == "number":
         return answer is not None and str(answer) == _gold(question)
     return matches(question.example, answer)  # type: ignore[arg-type]

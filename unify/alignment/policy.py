@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from formats.errors import ConfigError
-from unify.scoring import Engine
+
+from ..scoring import Engine
 
 Ids = tuple[int, ...]
 

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unify.scoring import Engine, Writing, write_samples
-
+from ..scoring import Engine, Writing, write_samples
 from . import losses
 from .policy import Pair, Read, read
 from .reward import frozen

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from formats.errors import ConfigError
-from unify.scoring import Engine
 
+from ..scoring import Engine
 from . import losses
 from .policy import Pair, read
 from .sft import Steps, draws, optimizer, step

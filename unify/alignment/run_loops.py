@@ -4,27 +4,30 @@ it."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
-from tasks import catalogue
-from unify.reasoning import Chain, Demo, EngineLM, Layout, question
-
-from .loops import Principle, critique_and_revise, star
+from ..reasoning import LM, Chain, Demo, EngineLM, Layout, Question, question
+from ..report.data import save_json
+from .ground import Ground, Outcome, mean, measured, save_model
+from .loops import Principle, critique_and_revise, right, star
 from .policy import pair
-from .run import Ground, Outcome, measured, save_model
 from .sft import fine_tune
+
+ROUNDS = (
+    "held out right: the share of test questions answered rightly after so many rounds; right and "
+    "hinted: training questions whose steps led to the answer, unaided and with it as a hint."
+)
 
 
 def run_star(ground: Ground) -> Outcome:
     """Rounds of STaR; the share of held-out questions answered rightly after each."""
-    settings = ground.settings
-    task = catalogue.load(settings["questions"])
-    asked = [question(e, task) for e in task.examples("train", settings["asked"])]
-    held = [question(e, task) for e in task.examples("test", settings["held_out"])]
+    settings, task = ground.settings, ground.task
+    asked = [question(e, task) for e in task.examples("train", ground.rows, on_bad_row="skip")]
+    held = [question(e, task) for e in task.examples("test", ground.test_rows, on_bad_row="skip")]
     layout = Layout()
     shown = tuple(Demo(**{k: str(v) for k, v in d.items()}) for d in settings["worked"])
     chain = Chain(shown, layout, replace(ground.writing, temperature=0.0))
-    outcome = Outcome([], across="round")
+    outcome = Outcome(across="round", meaning=ROUNDS)
     steps = ground.steps("steps")
     trained = [ground.fresh()]
 
@@ -39,38 +42,33 @@ def run_star(ground: Ground) -> Outcome:
         trained.append(engine)
         return EngineLM(engine)
 
-    try:
-        _, told = star(
-            EngineLM(trained[0]), asked, chain, train, settings["rounds"], settings["hints"]
-        )
-    finally:
-        scores = [_share(EngineLM(e), held, chain) for e in trained]
+    first = EngineLM(trained[0])
+    _, told = star(first, asked, chain, train, settings["rounds"], settings["hints"])
+    scores = [_share(EngineLM(e), held, chain) for e in trained]
+    for number, found in enumerate(told, 1):
+        kept = [asdict(d) for d in found.kept]
+        save_json(kept, ground.folder / f"rationales_{number}.json")
     for number, score in enumerate(scores):
         row = {"arm": f"after {number} rounds", "held_out_right": score}
         if number:
             found = told[number - 1]
             row |= {"right": found.right, "hinted": found.hinted, "asked": found.asked}
         outcome.table.append(row)
-    outcome.lines["held-out questions right"] = {"STaR": scores}
+    outcome.at = tuple(range(len(scores)))
+    outcome.add("held-out questions right", "STaR", scores)
     save_model(trained[-1], ground.folder / "model")
     return outcome
 
 
-def _share(lm: EngineLM, held: Sequence, chain: Chain) -> float:  # type: ignore[type-arg]
-    from tasks.metrics import metric
-
-    scorer = metric("numeric_em") if held and held[0].kind == "number" else metric("exact_match")
+def _share(lm: LM, held: Sequence[Question], chain: Chain) -> float:
+    """The share of questions answered rightly."""
     found = chain(lm, held, range(len(held)))
-    right = [
-        scorer.score(q.example, o.answer)  # type: ignore[attr-defined]
-        for q, o in zip(held, found, strict=True)
-    ]
-    return float(sum(right) / len(right))
+    return mean(float(right(q, o.answer)) for q, o in zip(held, found, strict=True))
 
 
 def run_constitutional(ground: Ground) -> Outcome:
     """Replies critiqued and revised by each principle; the model is tuned on the revisions."""
-    outcome = Outcome([], across="step")
+    outcome = Outcome(across="step")
     measured(ground, ground.engine, "supervised", None, outcome)
     principles = [Principle(**p) for p in ground.settings["principles"]]
     some = ground.train[: ground.settings["ranked_rows"]]
@@ -79,12 +77,12 @@ def run_constitutional(ground: Ground) -> Outcome:
     )
     changed = sum(f.final != f.first for f in found)
     kept = [(r, f) for r, f in zip(some, found, strict=True) if f.final]
-    outcome.table.append({"arm": "revised", "kept": len(kept), "changed": changed})
+    outcome.facts |= {"replies revised": len(kept), "of them changed": changed}
     if kept:
         engine = ground.fresh()
         pairs = [pair(engine, r.prompt, f.final) for r, f in kept]
         told = fine_tune(engine, pairs, ground.steps("steps"), ground.seed)
-        outcome.lines["loss on revisions"] = {"tuned": told}
+        outcome.add("loss on revisions", "tuned", told)
         measured(ground, engine, "tuned on revisions", None, outcome)
         save_model(engine, ground.folder / "model")
     return outcome

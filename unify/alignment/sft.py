@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unify.scoring import Engine
-
+from ..scoring import Engine
 from .policy import Pair, read
 
 

@@ -180,7 +180,7 @@ def build(
 
 
 def _cached(name: str) -> str:
-    from ..data.prepare import cache_root
+    from tasks.sources import cache_root
 
     folder = cache_root() / "models" / name
     if not folder.exists():

@@ -10,7 +10,7 @@ weights, data, settings or code have changed (report.examples=0 writes no rows, 
 
   name=<name>             the folder under runs/
   evaluation.rule=pmi     by what options are ranked: sum, token, byte, pmi, channel, perplexity
-  evaluation.calibrate=contextual   against content-free inputs; batch: against all rows
+  evaluation.calibrate=contextual   against content-free inputs; batch, quantile: all rows
   evaluation.chat=one_turn   demonstrations of a chat model: turns (model=hf's default) | one_turn
   evaluation.choose=nearest  which rows demonstrate; evaluation.orders: in which order
   evaluation=demonstrations  a study with study.svg: demonstrations | order | prompts

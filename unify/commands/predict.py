@@ -15,6 +15,9 @@ instruction="Is the review good or bad?" says what is asked, in place of the typ
 With file=, every row is asked. fields.text=<column> maps columns; results go to out= (jsonl; the
 default stands beside the file) in row order: {"row", "answer", "scores"}, or {"row", "error"} for
 a row that could not be read.
+
+run=[<run>,<run>] asks several runs that were tuned (tuning=lora …) on one backbone, in one batch;
+each record then has its "run".
 """
 
 from __future__ import annotations
@@ -58,18 +61,31 @@ def run(arguments: Sequence[str]) -> int:
             got=list(arguments),
             expected='unify predict … "a text", or file=rows.csv',
         )
-    from ..unified import Unified
-
-    model = Unified.load(origin)
+    model = loaded(origin)
     model.language = str(values.get("language", "en"))
     if texts:
         for text in texts:
             result = one(model, kind, text, values)
+            if isinstance(origin, list):
+                for name, answer in result.answer.items():
+                    print(f"{shown(answer)}\t{name}\t{text}")
+                continue
             print(f"{shown(result.answer)}\t{text}" if len(texts) > 1 else shown(result.answer))
             for option, share in sorted((result.scores or {}).items(), key=lambda s: -s[1]):
                 print(f"  {share:6.3f}  {option}")
         return 0
     return whole_file(model, kind, Path(str(values["file"])), values)
+
+
+def loaded(origin: Any) -> Any:
+    """The model of a run, or of several that were tuned on one backbone."""
+    if isinstance(origin, list):
+        from ..tuning.several import Several
+
+        return Several([str(o) for o in origin])
+    from ..unified import Unified
+
+    return Unified.load(origin)
 
 
 def _words(values: Plain, key: str) -> list[str]:
@@ -176,12 +192,15 @@ def whole_file(model: Any, kind: str, path: Path, values: Plain) -> int:
                 write({"row": row, "error": str(bad[-1])})
 
         examples = task.examples("data", on_bad_row="skip", skipped=Listing())
+        names = getattr(model, "names", ())
         for example, answer, raws in model.predict(examples, task.prompt, refused):
             row = row_number(example)
             flush(row)
-            write({"row": row, "answer": plain(answer, example), "scores": shares(example, raws)})
+            who = {"run": names[answered % len(names)]} if names else {}
             answered += 1
-            advance(1)
+            write({"row": row, **who, "answer": plain(answer, example),
+                   "scores": shares(example, raws)})  # fmt: skip
+            advance(not names or answered % len(names) == 0)
         flush(math.inf)
     print(f"{answered} rows answered, {len(bad)} could not be read -> {out}")
     for error in bad[:3]:

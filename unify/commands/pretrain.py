@@ -76,9 +76,9 @@ def made(
     from transformers import AutoTokenizer
 
     from formats.errors import ConfigError
+    from tasks.sources import cache_root
 
     from ..backbones.factory import located
-    from ..data.prepare import cache_root
     from ..pretraining import evaluate, pretrain
     from ..pretraining.corpus import corpus, split
     from ..progress import progress

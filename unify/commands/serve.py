@@ -90,8 +90,12 @@ def loaded(run: str, device: str | None) -> dict[str, Unified]:
     """The run's model by each format that it answers in, the one it was trained in first."""
     from formats import FORMATS
 
+    from ..runs import few_shot, find
     from ..unified import Unified
 
+    if few_shot(find(run)):
+        raise ConfigError("a few-shot method's run is not served", got=run,
+                          fix="unify predict can ask it")  # fmt: skip
     model = Unified.load(run, device)
     found = {model.format.name: model}
     for name in model.backbone.format:

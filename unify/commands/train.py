@@ -21,7 +21,6 @@ table, and writes runs/<name>/ (config.yaml, model/, predictions/, report.html, 
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -29,7 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import processes
-from ..config import SHORT, Plain, compose, sweep
+from ..config import Plain, compose
+from ._sweep import compared, swept
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -81,28 +81,10 @@ def repeat(origin: str, overrides: Sequence[str]) -> Plain:
 
 def many(overrides: list[str]) -> int:
     """A sweep: every combination is a run of its own under runs/<name>/, then one table."""
-    from ..report import Comparison, read_json, show, write_comparison
-
-    given = next((o.partition("=")[2] for o in overrides if o.startswith("name=")), None)
-    name = given or datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    if given is None:
-        overrides = [*overrides, f"name={name}"]
-    sweep("train", overrides, job)
-    folder = Path("runs") / name
-    swept = [key for key, _, value in (o.partition("=") for o in overrides) if several(value)]
-    reports = {}
-    for path in sorted(folder.glob("*/report.json"), key=lambda p: int(p.parent.name)):
-        reports[label(path.parent, swept)] = read_json(path)
-    if not reports:
-        print("no run of the sweep finished", file=sys.stderr)
-        return 1
-    if by_methods(sorted(folder.glob("*/config.yaml")), folder):
+    folder, reports = swept("train", overrides, job)
+    if reports and by_methods(sorted(folder.glob("*/config.yaml")), folder):
         return 0
-    comparison = Comparison.of(name, reports)
-    write_comparison(comparison, folder)
-    show(comparison)
-    print(f"\nreport: {folder / 'report.html'}")
-    return 0
+    return compared(folder, reports)
 
 
 def by_methods(configs: Sequence[Path], folder: Path) -> bool:
@@ -116,11 +98,6 @@ def by_methods(configs: Sequence[Path], folder: Path) -> bool:
     write_methods(methods, folder)
     show(methods)
     return True
-
-
-def several(value: str) -> bool:
-    """Whether ``value`` is a choice of several: commas within brackets part a list's items."""
-    return "," in re.sub(r"[\[{(][^\[\](){}]*[\])}]", "", value)
 
 
 def job(config: Plain, folder: Path) -> None:
@@ -138,24 +115,3 @@ def job(config: Plain, folder: Path) -> None:
         one(config, folder)
     except UnifyError as error:
         print(f"unify train: {folder}: {error}", file=sys.stderr)
-
-
-def label(folder: Path, swept: Sequence[str]) -> str:
-    """The values of the swept keys, as this run had them."""
-    from .. import runs
-
-    config = runs.read_config(folder)
-    parts = []
-    choices = config.get("choices", {})
-    for key in swept:
-        value: Any = config
-        key = SHORT.get(key, key)
-        if key in choices:
-            parts.append(str(choices[key]))
-            continue
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        if isinstance(value, dict):
-            value = value.get("name") or value.get("architecture")
-        parts.append(str(value))
-    return ", ".join(parts) or folder.name

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from random import Random
 from typing import Any
 
@@ -23,7 +24,7 @@ from tasks.task import Task
 
 from .episodes import Drawn, Episodes
 from .prepare import TaskFeatures
-from .turns import Made, stored
+from .turns import KEPT, Made, share, stored
 
 
 def check(coder: Coder, settings: Episodes) -> None:
@@ -46,23 +47,25 @@ def check(coder: Coder, settings: Episodes) -> None:
 
 @dataclass(frozen=True)
 class Texts:
-    """A split's rows as the published code has them; read when asked for, and kept."""
+    """A split's rows as the published code has them; read when asked for, ``kept`` of them kept."""
 
     task: Task
     split: str
     format: Format
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_memory", {})
+    kept: int = KEPT
 
     def __call__(self, row: int) -> metaicl.Row:
-        memory: dict[int, metaicl.Row] = self._memory  # type: ignore[attr-defined]
-        if row not in memory:
-            example = next(self.task.examples(self.split, start=row, limit=1))
-            (instance,) = self.format.encode(example, self.task.prompt)
-            assert isinstance(instance, GenerateInstance)
-            memory[row] = metaicl.Row(instance.source, instance.target or "", instance.options)
-        return memory[row]
+        return self._row(row)
+
+    @cached_property
+    def _row(self) -> Callable[[int], metaicl.Row]:
+        return lru_cache(self.kept)(self._read)
+
+    def _read(self, row: int) -> metaicl.Row:
+        example = next(self.task.examples(self.split, start=row, limit=1))
+        (instance,) = self.format.encode(example, self.task.prompt)
+        assert isinstance(instance, GenerateInstance)
+        return metaicl.Row(instance.source, instance.target or "", instance.options)
 
 
 def encoder(coder: Coder) -> Callable[[str], list[int]]:
@@ -84,8 +87,8 @@ class CompatMaker:
         check(coder, settings)
         by_name = {t.name: t for t in tasks}
         self.coder, self.settings = coder, settings
-        self.names = [f.name for f in train]
-        self.texts = [Texts(by_name[f.name], "train", format) for f in train]
+        self.names, kept = [f.name for f in train], share(len(train))
+        self.texts = [Texts(by_name[f.name], "train", format, kept) for f in train]
         self.held = {n: Texts(by_name[n], "validation", format) for n in self.names}
         self.numbers = [f.store.column("row") for f in train]
         self.lengths = [f.store.column("length").astype(np.int64) for f in train]

@@ -141,9 +141,11 @@ class StepBatches(IterableDataset[Batch]):
         number = int(self.first_step())
         bucket = self.plan.bucket
         while True:
-            steps = self.plan.window(number // bucket)
-            for parts in steps[number % bucket :]:
-                yield from self._batches(parts)
+            steps = self.plan.window(number // bucket)[number % bucket :]
+            # All of a window at once: code and rows are in the processor's caches then, which a
+            # training step throws out.
+            for batches in [self._batches(parts) for parts in steps]:
+                yield from batches
                 number += 1
 
     def _batches(self, parts: list[tuple[np.ndarray, np.ndarray]]) -> list[Batch]:

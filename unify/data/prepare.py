@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,14 +21,10 @@ from formats.examples import Example
 from formats.features import FeatureRow, Group, featurize
 from formats.layout import Coder
 from formats.store import FeatureStore, write
+from tasks.sources import cache_root
 from tasks.task import Skipped, Task
 
 CHUNK = 512  # rows that are rendered and tokenized together
-
-
-def cache_root() -> Path:
-    """Where features and tokenizers are kept: $UNIFY_CACHE, or ~/.cache/unify."""
-    return Path(os.environ.get("UNIFY_CACHE") or Path.home() / ".cache" / "unify")
 
 
 @cache
@@ -164,18 +159,62 @@ def _one_by_one(groups: list[Group], p: Preparation, skipped: Skipped) -> Iterat
 
 def prepare(task: Task, preparation: Preparation, cache: Path | None = None) -> FeatureStore:
     """The task's feature file, made if it is not in the cache yet."""
+    found = attempt(task, preparation, cache, wait=True)
+    assert found is not None
+    return found
+
+
+def attempt(
+    task: Task, preparation: Preparation, cache: Path | None = None, wait: bool = False
+) -> FeatureStore | None:
+    """As :func:`prepare`; but None where another process makes the file just now, unless this one
+    is to ``wait`` for it."""
     folder = (cache or cache_root()) / "features"
     key = preparation.fingerprint(task)
     path = folder / f"{task.name.replace('/', '_')}-{preparation.split}-{key}.arrow"
-    if path.exists():
+    store = _opened(path)
+    if store is not None:
+        return store
+    with locked(folder, key, wait) as ours:
+        if not ours:
+            return None
+        store = _opened(path)  # another process may have made it meanwhile
+        if store is None:
+            facts: dict[str, Any] = {}
+            with young_only():
+                write(path, feature_rows(task, preparation, facts), facts)
+            store = FeatureStore(path)
+    return store
+
+
+def _opened(path: Path) -> FeatureStore | None:
+    if not path.exists():
+        return None
+    try:
+        return FeatureStore(path)
+    except DataError:  # torn by another cause than us: it is a cache, make it again
+        path.unlink(missing_ok=True)
+        return None
+
+
+@contextmanager
+def locked(folder: Path, key: str, wait: bool) -> Iterator[bool]:
+    """Whether this process alone works at ``key`` (hexadecimal) in ``folder``, as far as the file
+    system can tell: processes of other machines count where it is shared. A lock ends with its
+    process. One key at a time."""
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    place, how = int(key[:15], 16), fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
+    with (folder / ".lock").open("ab") as file:  # a byte of it for each key
         try:
-            return FeatureStore(path)
-        except DataError:  # torn by another cause than us: it is a cache, make it again
-            path.unlink(missing_ok=True)
-    facts: dict[str, Any] = {}
-    with young_only():
-        write(path, feature_rows(task, preparation, facts), facts)
-    return FeatureStore(path)
+            fcntl.lockf(file, how, 1, place)
+        except (BlockingIOError, PermissionError):
+            yield False
+            return
+        except OSError:  # no locks here: at worst the same file is made twice
+            pass
+        yield True
 
 
 @contextmanager

@@ -26,11 +26,11 @@ class StepData(pl.LightningDataModule):
         """Every validation row once."""
         raise NotImplementedError
 
-    def train_dataloader(self) -> DataLoader[Any]:
+    def train_dataloader(self) -> IterableDataset[Any]:
         trainer = self.trainer
         assert trainer is not None
-        steps = self.steps(lambda: trainer.global_step, trainer.global_rank, trainer.world_size)
-        return DataLoader(steps, batch_size=None)
+        # Not in a DataLoader: it would only hand the finished batches on.
+        return self.steps(lambda: trainer.global_step, trainer.global_rank, trainer.world_size)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
         return DataLoader(self.held(), batch_size=None) if self.validation else []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
 from typing import Any, NamedTuple
 
@@ -22,6 +23,12 @@ from .episodes import Drawn, Episodes
 from .prepare import TaskFeatures
 
 _NONE = np.zeros(0, np.int32)
+KEPT = 50_000  # turns that stay in memory, all tasks of a mixture together: about 100 MB
+
+
+def share(tasks: int) -> int:
+    """How many of them are one task's, of ``tasks``."""
+    return max(64, KEPT // max(1, tasks))
 
 
 class Turns:
@@ -32,7 +39,7 @@ class Turns:
     """
 
     def __init__(
-        self, task: Task, features: TaskFeatures, coder: Coder, settings: Episodes
+        self, task: Task, features: TaskFeatures, coder: Coder, settings: Episodes, kept: int = KEPT
     ) -> None:
         self.name, self.coder, self.store = task.name, coder, features.store
         words = task.labels.words if task.labels is not None and task.kind != "multilabel" else ()
@@ -47,15 +54,14 @@ class Turns:
         self.rows = np.flatnonzero(fits)
         self.lengths = lengths[self.rows]
         self.left_out = int(len(lengths) - len(self.rows))
-        self._memory: dict[int, Turn] = {}
+        self._turn = lru_cache(kept)(self._read)
 
     def turn(self, row: int) -> Turn:
         """Usable row number ``row``: input and output in tokens, without an end sign."""
-        found = self._memory.get(row)
-        if found is None:
-            stored = self.store[int(self.rows[row])]
-            found = self._memory[row] = turn_of(stored, self.coder)
-        return found
+        return self._turn(row)
+
+    def _read(self, row: int) -> Turn:
+        return turn_of(self.store[int(self.rows[row])], self.coder)
 
 
 def turn_of(stored: StoredRow, coder: Coder) -> Turn:
@@ -188,7 +194,8 @@ def makers(
 ) -> Maker:
     """A maker over the prepared rows of the tasks in ``train``."""
     by_name = {task.name: task for task in tasks}
-    turns = [Turns(by_name[f.name], f, coder, settings) for f in train]
+    kept = share(len(train))
+    turns = [Turns(by_name[f.name], f, coder, settings, kept) for f in train]
     empty = [t.name for t in turns if not len(t.rows)]
     if empty:
         raise ConfigError(

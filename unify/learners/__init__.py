@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .efl import EFL
 from .instruction_tuning import InstructionTuning
 from .maml import MAML
 from .meta_tuning import MetaTuning
@@ -13,6 +14,7 @@ from .optim import Optimization
 from .ppt import PPT
 
 LEARNERS: dict[str, Any] = {
+    "efl": EFL,
     "instruction_tuning": InstructionTuning,
     "maml": MAML,
     "meta_tuning": MetaTuning,
@@ -22,6 +24,7 @@ LEARNERS: dict[str, Any] = {
 }
 
 __all__ = [
+    "EFL",
     "LEARNERS",
     "MAML",
     "PPT",

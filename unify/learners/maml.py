@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -100,6 +100,8 @@ class MAML(Multitask):
     last layer's). ``data.batch_size`` counts tasks per optimizer step.
     """
 
+    shardable: ClassVar[bool] = False
+
     def __init__(
         self,
         backbone: Backbone,
@@ -171,7 +173,7 @@ class MAML(Multitask):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         total = torch.stack([self.outer(s, q) for s, q in batch.pairs]).sum()
-        self.log("train/loss", total.detach() / len(batch.pairs), batch_size=1)
+        self.note(total.detach() / len(batch.pairs))
         share: Tensor = total / batch.step_tasks * batch.step_parts * self.trainer.world_size
         return share
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -25,10 +25,14 @@ class Multitask(pl.LightningModule):
     the step is cut into micro-batches, nor over how many devices it is spread.
     """
 
+    shardable: ClassVar[bool] = True  # whether the weights may be spread over processes
+
     def __init__(self, backbone: Backbone, optimization: Optimization | None = None) -> None:
         super().__init__()
         self.backbone = backbone
         self.optimization = optimization or Optimization()
+        self.loss = torch.zeros(())  # of the micro-batch before, see note()
+        self.gradient_norm: Tensor | None = None  # of the step that is about to be taken
 
     def asked(self, task: Task) -> Task:
         """``task`` with the prompt that its training rows are written with."""
@@ -66,10 +70,31 @@ class Multitask(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         summed = self.summed(batch)
         per_unit = summed / max(batch.step_weight, 1.0)
-        self.log("train/loss", self._mean(summed.detach(), batch.weight), batch_size=1)
+        self.note(self._mean(summed.detach(), batch.weight))
         # Lightning divides by the number of micro-batches, and DDP averages over the ranks; the
         # share of the step is already in step_weight.
         return per_unit * batch.step_parts * self.trainer.world_size
+
+    def note(self, loss: Tensor) -> None:
+        """Keeps ``loss``, the mean per unit of a micro-batch, as ``self.loss``, and logs it on the
+        steps that are logged: Lightning's ``log`` costs as much as a small model's optimizer."""
+        self.loss = loss
+        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:
+            self.log("train/loss", loss, batch_size=1)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Lightning's clipping; by norm with the norm that :class:`~unify.guard.Guard` found."""
+        norm, self.gradient_norm = self.gradient_norm, None
+        if norm is None or not gradient_clip_val or gradient_clip_algorithm == "value":
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            return
+        weights = [p for group in optimizer.param_groups for p in group["params"]]
+        torch.nn.utils.clip_grads_with_norm_(weights, gradient_clip_val, norm)
 
     def _mean(self, summed: Tensor, weight: float) -> Tensor:
         """The loss per unit of a micro-batch, over all processes that share it."""

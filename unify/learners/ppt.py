@@ -65,7 +65,8 @@ class PPT(Multitask):
         stage: object = None,
         **settings: Any,
     ) -> pl.LightningDataModule:
-        from ..data.prepare import cache_root
+        from tasks.sources import cache_root
+
         from ..suite_data import features
 
         if stage is not None:

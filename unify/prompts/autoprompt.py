@@ -16,9 +16,10 @@ from torch.nn.functional import cross_entropy
 
 from formats.examples import Example
 
-from .cloze import Cloze, asked_by
+from .cloze import Asking, Cloze
 from .found_words import allowed
 from .patterns import Pattern, Slotted
+from .saved import CLOZE, Kept
 from .shots import Learned, Shots, passes
 from .words import label_scores, manual
 
@@ -38,12 +39,19 @@ class Triggers:
         backbone = shots.start
         backbone.model.eval()
         self.cloze = Cloze(backbone.model, backbone.coder, kind)
-        self.asked = asked_by(Pattern(PATTERN), shots.instruction)
+        self.asked = Asking(Pattern(PATTERN), shots.instruction)
         self.words = manual(shots.labels)
         self.ids, self.table = self.words.ids(backbone.coder), self.words.table()
         start = backbone.coder.layout.mask  # the paper begins with blanks, too
         assert start is not None
         self.tokens = [start] * count
+
+    def kept(self) -> Kept:
+        """What another process needs to score with the same triggers."""
+        return Kept(
+            CLOZE, PATTERN, self.asked.instruction, self.words.words, self.words.weights,
+            self.cloze.kind, tuple(self.tokens),
+        )  # fmt: skip
 
     def rows(
         self, examples: Sequence[Example], blanks: int, tokens: Sequence[int]
@@ -136,4 +144,4 @@ def autoprompt(shots: Shots, settings: Mapping[str, Any]) -> Learned:
             parts = [made.scores(examples[k : k + 64]) for k in range(0, len(examples), 64)]
         return torch.cat(parts).clone()
 
-    return Learned(scores, shots.start, 0, [f"triggers: {text}"], {"triggers": made.tokens})
+    return Learned(scores, shots.start, 0, [f"triggers: {text}"], made.kept())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -96,6 +97,12 @@ class Cloze:
         return torch.stack([f for f in found if f is not None], 1)
 
 
-def asked_by(pattern: Pattern, instruction: str = "") -> Asked:
-    """How ``pattern`` asks of an example."""
-    return lambda example: pattern.sides(example, instruction)
+@dataclass(frozen=True)
+class Asking:
+    """How ``pattern`` asks of an example: :data:`Asked`."""
+
+    pattern: Pattern
+    instruction: str = ""
+
+    def __call__(self, example: Example) -> Sides:
+        return self.pattern.sides(example, self.instruction)

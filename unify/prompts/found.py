@@ -1,7 +1,8 @@
 """Templates found by a beam (LM-BFF: Gao et al. 2021, section 5.2): the tokens between text and
 label word that make the summed log-probability over the training rows largest.
 
-A T5 fills in `<X>` around the word; a masked model fills in one blank after the other.
+A T5 (``writer``) fills in `text <X> word`; without one, the masked model that is trained fills in
+one blank after the other.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from formats.errors import ConfigError
 from .ensemble import accuracy
 from .methods import pattern_verbalizers, trained_pair
 from .pet import predicted
+from .saved import kept_of
 from .shots import Learned, Shots, text_of, trainable
+from .words import manual
 
 Next = Callable[[list[tuple[int, ...]]], Tensor]
 
@@ -90,34 +93,84 @@ def t5_following(model: Any, rows: Sequence[Sequence[int]], start: Sequence[int]
     return following
 
 
-def found_template(shots: Shots, settings: Mapping[str, Any]) -> Learned:
-    """``length`` tokens, ``width`` templates; the one that is best on dev without training is then
-    trained as in PET."""
-    from .words import manual
+class Writer(NamedTuple):
+    """Who fills in templates: the next tokens' log-probabilities, which tokens it may write
+    (``[words]``: 0, or minus infinity), and its tokenizer."""
 
-    backbone = shots.start
-    coder, layout = backbone.coder, backbone.coder.layout
+    following: Next
+    barred: Tensor
+    tokenizer: Any
+
+
+def own_writer(shots: Shots, rows: Sequence[tuple[str, str]], length: int) -> Writer:
+    """The masked model itself; ``rows`` are texts with their gold words. Raises ConfigError."""
+    model, coder, layout = shots.start.model, shots.start.coder, shots.start.coder.layout
     if layout.mask is None:
         raise ConfigError(
             "a template search needs a masked model",
             got=layout.kind,
             fix="use a masked model, such as BERT",
         )
-    backbone.model.eval()
+    model.eval()
+    words = coder.ids([coder.continuation(word) for _, word in rows])
+    room = layout.single_room - length - max(map(len, words)) - 1
+    made = [
+        ((*layout.single_before, *ids[:room]), (*word, *layout.single_after))
+        for ids, word in zip(coder.ids([text for text, _ in rows]), words, strict=True)
+    ]
+    size = model.get_input_embeddings().weight.shape[0]
+    return Writer(masked_following(model, made, length, layout.mask),
+                  plain_words(coder.tokenizer, size), coder.tokenizer)  # fmt: skip
+
+
+SENTINELS = ("<extra_id_0>", "<extra_id_1>")
+LONGEST = 256  # tokens of a text that a T5 reads
+
+
+def t5_writer(name: str, rows: Sequence[tuple[str, str]]) -> Writer:
+    """The encoder-decoder ``name`` (a folder, a hub id, ``cache:…``), which must know T5's
+    sentinels: it reads `text <X> word <Y>` and writes what stands for `<X>`. Raises ConfigError."""
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    from ..backbones.factory import located
+
+    place = located(name)
+    tokenizer = AutoTokenizer.from_pretrained(place)
+    blank, end = (tokenizer.get_vocab().get(s) for s in SENTINELS)
+    if blank is None or end is None:
+        raise ConfigError(
+            "a template writer without T5's sentinels", got=name, expected=", ".join(SENTINELS),
+            fix="learner.writer=<a T5>, or null",
+        )  # fmt: skip
+    model = AutoModelForSeq2SeqLM.from_pretrained(place, dtype=torch.float32).eval()
+    close = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    plain: dict[str, Any] = {"add_special_tokens": False}
+    made = [
+        [*tokenizer(text, **plain)["input_ids"][:LONGEST], blank,
+         *tokenizer(" " + word, **plain)["input_ids"], end, *close]
+        for text, word in rows
+    ]  # fmt: skip
+    barred = plain_words(tokenizer, model.get_output_embeddings().weight.shape[0])
+    for text, number in tokenizer.get_vocab().items():
+        if text.startswith("<extra_id_") and number < len(barred):
+            barred[number] = -torch.inf
+    start = [model.config.decoder_start_token_id, blank]
+    return Writer(t5_following(model, made, start), barred, tokenizer)
+
+
+def found_template(shots: Shots, settings: Mapping[str, Any]) -> Learned:
+    """``length`` tokens, ``width`` templates; the one that is best on dev without training is then
+    trained as in PET. ``writer`` names a T5 that fills them in."""
     words = manual(shots.labels)
-    ids, gold = words.ids(coder), shots.gold(shots.train)
+    backbone, gold = shots.start, shots.gold(shots.train)
     length = int(settings.get("length", 3))
-    # One row per label and a few more: the search reads each of them once per prefix and step.
-    chosen = list(range(min(len(shots.train), int(settings.get("rows", 16)))))
-    rows = []
-    for k in chosen:
-        text = coder.ids([text_of(shots.train[k])])[0]
-        room = layout.single_room - length - max(map(len, ids)) - 1
-        rows.append(((*layout.single_before, *text[:room]),
-                     (*ids[int(gold[k])], *layout.single_after)))  # fmt: skip
-    kept = beam(masked_following(backbone.model, rows, length, layout.mask), length,
-                int(settings.get("width", 4)), _plain(backbone))  # fmt: skip
-    texts = [coder.tokenizer.decode(list(f.tokens)).strip() for f in kept]
+    # The search reads each row once per prefix and step.
+    chosen = range(min(len(shots.train), int(settings.get("rows", 16))))
+    rows = [(text_of(shots.train[k]), words.words[int(gold[k])][0]) for k in chosen]
+    name = settings.get("writer")
+    writer = t5_writer(str(name), rows) if name else own_writer(shots, rows, length)
+    kept = beam(writer.following, length, int(settings.get("width", 4)), writer.barred)
+    texts = [writer.tokenizer.decode(list(f.tokens)).strip() for f in kept]
     patterns = ["{{ text }} " + t.replace("{", "").replace("}", "") + " {{ mask }}" for t in texts]
     one = {**settings, "patterns": patterns}
     dev_gold = shots.gold(shots.dev)
@@ -128,16 +181,17 @@ def found_template(shots: Shots, settings: Mapping[str, Any]) -> Learned:
     backbone.model = scorer.cloze.model
     notes = [f"template: {texts[best]}", f"searched: {'; '.join(texts)}"]
     return Learned(lambda e: predicted(scorer, e), backbone, trainable(backbone.model), notes,
-                   {"patterns": [patterns[best]]})  # fmt: skip
+                   kept_of(scorer))  # fmt: skip
 
 
-def _plain(backbone: Any) -> Tensor:
-    """0 for tokens that a template may have, minus infinity for special and unused ones."""
-    size = backbone.model.get_input_embeddings().weight.shape[0]
+def plain_words(tokenizer: Any, size: int) -> Tensor:
+    """0 for tokens that a template may have, minus infinity for special and unused ones and for
+    rows of the model beyond the vocabulary: ``[size]``."""
     barred = torch.zeros(size)
-    for number in backbone.coder.tokenizer.all_special_ids:
+    barred[len(tokenizer) :] = -torch.inf
+    for number in tokenizer.all_special_ids:
         barred[number] = -torch.inf
-    for text, number in backbone.coder.tokenizer.get_vocab().items():
+    for text, number in tokenizer.get_vocab().items():
         if text.startswith("[unused") and number < size:
             barred[number] = -torch.inf
     return barred

@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 
 from formats.errors import DataError
 
-from .cloze import Cloze, asked_by
+from .cloze import Asking, Cloze
 from .patterns import DEFAULTS, Pattern
 from .shots import Learned, Shots
 from .weighted import learn_weighted
@@ -103,7 +103,7 @@ def kpt(shots: Shots, settings: Mapping[str, Any]) -> Learned:
     before = len(words.flat)
     pattern = (settings.get("patterns") or DEFAULTS)[0]
     cloze = Cloze(shots.start.model, shots.start.coder, "log_prob")
-    asked = asked_by(Pattern(pattern), shots.instruction)
+    asked = Asking(Pattern(pattern), shots.instruction)
     support = list(shots.unlabelled[: int(settings.get("support", 200))]) or list(shots.train)
     ids = words.ids(cloze.coder)
     shots.start.model.eval()

@@ -11,19 +11,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from formats.errors import ConfigError
 from formats.examples import Example
 
 from ..backbones import Backbone
-from .cloze import Cloze, asked_by
+from .cloze import Asking, Cloze
 from .ensemble import accuracy, combined, distillation_loss, soft_labels
 from .growth import grown, sizes, teachers
+from .head import LinearHead
 from .patterns import DEFAULTS, Pattern
 from .pet import PatternVerbalizer, pet_loss, predicted
-from .shots import Learned, Shots, fit, text_of, trainable
+from .saved import LINEAR, Kept, kept_of
+from .shots import Learned, Shots, fit, trainable
 from .words import Words, manual
 
 __all__ = ["ipet", "linear_head", "pattern_verbalizers", "pet", "trained_pair"]
@@ -39,7 +41,7 @@ def pattern_verbalizers(
         manual(shots.labels, given) for given in settings.get("verbalizers") or [None]
     ]  # fmt: skip
     return [
-        PatternVerbalizer(cloze, asked_by(Pattern(source), shots.instruction), own)
+        PatternVerbalizer(cloze, Asking(Pattern(source), shots.instruction), own)
         for source in settings.get("patterns") or DEFAULTS
         for own in sets
     ]
@@ -109,12 +111,13 @@ def answered(
         chosen = members[int(np.argmax(dev))]
         notes.append(f"accuracy on dev: {', '.join(f'{d:.2f}' for d in dev)}")
         first.model = chosen.cloze.model
-        return Learned(lambda e: predicted(chosen, e), first, trainable(chosen.cloze.model), notes)
+        return Learned(lambda e: predicted(chosen, e), first, trainable(chosen.cloze.model), notes,
+                       kept_of(chosen))  # fmt: skip
     if way != "distill":
         first.model = members[0].cloze.model
         return Learned(
             lambda e: combined([predicted(m, e) for m in members], way, weights), first, trained,
-            notes,
+            notes, f"{len(members)} models answer together ({way})",
         )  # fmt: skip
     if not shots.unlabelled:
         raise ConfigError("distillation without unlabelled rows", fix="learner.ensemble=weighted")
@@ -124,7 +127,7 @@ def answered(
     fit(student, lambda rows: distillation_loss(
         student.scores([shots.unlabelled[k] for k in rows]), taught[rows]
     ), len(shots.unlabelled), shots.budget)  # fmt: skip
-    return student.learned(notes)
+    return _of_head(student, notes)
 
 
 def ipet(shots: Shots, settings: Mapping[str, Any]) -> Learned:
@@ -162,53 +165,9 @@ def ipet(shots: Shots, settings: Mapping[str, Any]) -> Learned:
     return found
 
 
-class LinearHead(nn.Module):
-    """Classification fine-tuning (Devlin et al. 2019, 4.1): a linear layer on the first token."""
-
-    def __init__(self, backbone: Backbone, labels: int) -> None:
-        super().__init__()
-        self.backbone = backbone
-        width = backbone.model.config.hidden_size
-        self.dropout = nn.Dropout(0.1)
-        self.head = nn.Linear(width, labels)
-        nn.init.normal_(self.head.weight, std=0.02)
-        nn.init.zeros_(self.head.bias)
-        for name, parameter in backbone.model.named_parameters():
-            # The words' layer is not used; what is tied to the embeddings goes by their name.
-            if name.startswith(("cls.", "lm_head.")):
-                parameter.requires_grad_(False)
-
-    def scores(self, examples: Sequence[Example]) -> Tensor:
-        """``[examples, labels]``."""
-        coder = self.backbone.coder
-        texts = [text_of(e) for e in examples]
-        second = [getattr(e, "text_b", None) for e in examples]
-        layout = coder.layout
-        rows = []
-        for a, b in zip(coder.ids(texts), coder.ids([s or "" for s in second]), strict=True):
-            room = layout.pair_room - len(b)
-            pair = [*layout.before, *a[:room], *layout.between, *b, *layout.after]
-            rows.append(pair if b else [*layout.single_before, *a[: layout.single_room],
-                                        *layout.single_after])  # fmt: skip
-        width = max(map(len, rows))
-        ids = torch.tensor([[*r, *[layout.pad] * (width - len(r))] for r in rows])
-        mask = torch.tensor([[1] * len(r) + [0] * (width - len(r)) for r in rows])
-        device = self.head.weight.device
-        states = self.backbone.model.base_model(
-            input_ids=ids.to(device), attention_mask=mask.to(device)
-        ).last_hidden_state
-        return self.head(self.dropout(states[:, 0].float()))  # type: ignore[no-any-return]
-
-    def learned(self, notes: Sequence[str] = ()) -> Learned:
-        """The trained head as a scorer."""
-
-        def scores(examples: Sequence[Example]) -> Tensor:
-            self.eval()
-            with torch.inference_mode():
-                parts = [self.scores(examples[k : k + 64]) for k in range(0, len(examples), 64)]
-            return torch.cat(parts).clone()
-
-        return Learned(scores, self.backbone, trainable(self), list(notes), extra=self.head)
+def _of_head(module: LinearHead, notes: list[str]) -> Learned:
+    return Learned(module.answers(), module.backbone, trainable(module), notes, Kept(LINEAR),
+                   module.head)  # fmt: skip
 
 
 def linear_head(shots: Shots, settings: Mapping[str, Any]) -> Learned:
@@ -219,4 +178,4 @@ def linear_head(shots: Shots, settings: Mapping[str, Any]) -> Learned:
     fit(module, lambda rows: cross_entropy(
         module.scores([shots.train[k] for k in rows]), gold[rows]
     ), len(shots.train), shots.budget)  # fmt: skip
-    return module.learned()
+    return _of_head(module, [])

@@ -94,4 +94,5 @@ def protoverb(shots: Shots, settings: Mapping[str, Any]) -> Learned:
 
     backbone = shots.start
     backbone.model = scorer.cloze.model
-    return Learned(scores, backbone, trainable(backbone.model, made), extra=made)
+    return Learned(scores, backbone, trainable(backbone.model, made), [],
+                   "prototypes answer beside the label words", made)  # fmt: skip

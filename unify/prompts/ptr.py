@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 from formats.errors import ConfigError
 from formats.examples import Example, RelationClassification
 
-from .cloze import Asked, Cloze, asked_by
+from .cloze import Asked, Asking, Cloze
 from .patterns import DEFAULTS, Pattern
 from .pet import PatternVerbalizer, predicted
 from .shots import Learned, Shots, fit, trainable
@@ -102,10 +102,11 @@ def ptr(shots: Shots, settings: Mapping[str, Any]) -> Learned:
         given = [list(rules[n]) for n in shots.labels.names]
     backbone = shots.model()
     cloze = Cloze(backbone.model, backbone.coder, str(settings.get("score", "log_prob")))
-    scorer = Rules(cloze, [asked_by(Pattern(p), shots.instruction) for p in patterns], given)
+    scorer = Rules(cloze, [Asking(Pattern(p), shots.instruction) for p in patterns], given)
     gold = shots.gold(shots.train)
     fit(backbone.model, lambda rows: ptr_loss(
         scorer.slot_scores([shots.train[k] for k in rows]), scorer.numbers, gold[rows]
     ), len(shots.train), shots.budget)  # fmt: skip
     return Learned(lambda e: predicted(scorer, e), backbone, trainable(backbone.model),
-                   [f"{len(scorer.slots)} slots"])  # fmt: skip
+                   [f"{len(scorer.slots)} slots"],
+                   "several sub-prompts answer together")  # fmt: skip

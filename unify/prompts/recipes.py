@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from formats.errors import ConfigError
 from formats.examples import Example
@@ -28,7 +29,8 @@ from ..learners.optim import Optimization
 from ..quiet import quiet
 from ..report import Report, write
 from ..suite_data import data_notes, load_suite
-from .shots import CLOSED, Budget, Learned, Method, Shots, text_of
+from . import saved
+from .shots import CLOSED, Budget, Method, Shots, text_of
 
 # learner.name -> module and function of this package, imported when it runs.
 RECIPES = {
@@ -43,6 +45,7 @@ RECIPES = {
     "autoprompt": "autoprompt:autoprompt",
     "rlprompt": "rlprompt:rlprompt",
     "found_template": "found:found_template",
+    "transprompt": "transprompt:transprompt",
 }  # fmt: skip
 UNLABELLED = 2000  # rows at most
 
@@ -88,7 +91,16 @@ def rows_of(task: Task, suite: Suite, unlabelled: int) -> tuple[list[Example], .
     return train, dev, more, [e for e in held if e.gold is not None]
 
 
-def measured(task: Task, learned: Learned, rows: Sequence[Example], seed: int, resamples: int,
+class Scorer(Protocol):
+    """Who answers a task: what a method learned, or what was read again."""
+
+    @property
+    def notes(self) -> Sequence[str]: ...
+
+    def scores(self, examples: Sequence[Example], /) -> Tensor: ...
+
+
+def measured(task: Task, learned: Scorer, rows: Sequence[Example], seed: int, resamples: int,
              folder: Path | None) -> TaskResult:  # fmt: skip
     """The task's own metric of what was learned, with its interval and the trivial methods."""
     begun = time.perf_counter()
@@ -102,13 +114,7 @@ def measured(task: Task, learned: Learned, rows: Sequence[Example], seed: int, r
     metric = metrics.metric(task.metric, task.positive)
     stats = metric.rows(records)
     low, high = metrics.bootstrap(metric, stats, n=resamples, seed=seed)
-    trivial = {}
-    for name, baseline in baselines.BASELINES.items():
-        given = baseline(list(rows), seed)
-        pairs = zip(records, given, strict=True)
-        trivial[name] = metric.reduce(
-            metric.rows([replace(r, answer=a, scores=None) for r, a in pairs])
-        )
+    trivial = baselines.values(metric, records, seed)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{task.name.replace('/', '_')}.jsonl").open("w") as sink:
@@ -118,7 +124,7 @@ def measured(task: Task, learned: Learned, rows: Sequence[Example], seed: int, r
                 sink.write(json.dumps(line, ensure_ascii=False) + "\n")
     return TaskResult(
         task.name, task.type.__name__, "cloze", metric.name, metric.reduce(stats), low, high,
-        len(records), trivial, time.perf_counter() - begun, {"chosen": learned.notes},
+        len(records), trivial, time.perf_counter() - begun, {"chosen": list(learned.notes)},
     )  # fmt: skip
 
 
@@ -143,7 +149,6 @@ class Asked:
 def run(config: Mapping[str, Any], folder: Path) -> Report:
     """What ``unify train`` does for a learner of :data:`RECIPES`. Raises UnifyError."""
     import pytorch_lightning as pl
-    from safetensors.torch import save_file
 
     begun = time.perf_counter()
     quiet()
@@ -159,6 +164,7 @@ def run(config: Mapping[str, Any], folder: Path) -> Report:
     backbone = build.build_backbone(config["model"], format, ready.suite)
     build.tune(config.get("tuning") or {"name": "full"}, backbone, ready.seen)
     results, learned_tasks, trained = [], [], 0
+    met: set[str] = set()
     for task in ready.seen:
         reason = refusal(task)
         if reason is not None:
@@ -178,17 +184,14 @@ def run(config: Mapping[str, Any], folder: Path) -> Report:
         shots = Shots(task, train, dev or train, unlabelled, copy.deepcopy(backbone), budget)
         learned = method(asked.name)(shots, asked.settings)
         learned_tasks.append(task)
+        met |= {task.name, *learned.met}
         trained = max(trained, learned.trained)
         place = folder / runs.MODEL
         if len(ready.seen) > 1:
             place = place / task.name.replace("/", "_")
         backbones.save(learned.backbone, place)
-        (place / "prompt.json").write_text(
-            json.dumps({**learned.prompt, "notes": learned.notes}, ensure_ascii=False, indent=1)
-        )
-        if learned.extra is not None:
-            tensors = {k: t.contiguous() for k, t in learned.extra.state_dict().items()}
-            save_file(tensors, place / "method.safetensors")
+        assert task.labels is not None  # refusal() would have said so
+        saved.write(place, learned.again, task.kind, task.labels, learned.notes, learned.extra)
         kept = folder / "predictions" if config["report"]["examples"] else None
         results.append(
             measured(task, learned, test, config["seed"], config["evaluation"]["resamples"], kept)
@@ -208,7 +211,7 @@ def run(config: Mapping[str, Any], folder: Path) -> Report:
     runs.write_facts(
         folder,
         seconds=report.seconds,
-        seen=sorted(t.name for t in learned_tasks),
+        seen=sorted(met),
         seed=config["seed"],
         parameters=sum(p.numel() for p in backbone.parameters()),
         trained=trained,

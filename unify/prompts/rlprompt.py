@@ -154,4 +154,4 @@ def rlprompt(shots: Shots, settings: Mapping[str, Any]) -> Learned:
 
     text = shots.start.coder.tokenizer.decode(triggers.tokens)
     notes = [f"prompt: {text}", f"reward {history[0]:.1f} -> {history[-1]:.1f}"]
-    return Learned(scores, shots.start, trainable(policy), notes, {"triggers": triggers.tokens})
+    return Learned(scores, shots.start, trainable(policy), notes, triggers.kept())

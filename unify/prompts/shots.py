@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,9 @@ from tasks.task import Task
 
 from ..backbones import Backbone
 from ..learners.optim import Optimization
+
+if TYPE_CHECKING:
+    from .saved import Kept
 
 CLOSED = (TextClassification, RelationClassification)
 
@@ -77,14 +80,16 @@ class Shots:
 @dataclass
 class Learned:
     """What a method leaves: ``scores(examples)`` is ``[examples, labels]``; ``trained`` counts its
-    trained parameters; ``notes`` say what it chose."""
+    trained parameters; ``notes`` say what it chose. ``again`` is what another process needs to
+    give the same scores, or why it cannot."""
 
     scores: Callable[[Sequence[Example]], Tensor]
     backbone: Backbone
     trained: int
-    notes: list[str] = field(default_factory=list)
-    prompt: Mapping[str, Any] = field(default_factory=dict)
+    notes: list[str]
+    again: Kept | str
     extra: nn.Module | None = None  # what the method trains beside the model
+    met: tuple[str, ...] = ()  # further tasks whose rows it learned from
 
 
 class Method(Protocol):

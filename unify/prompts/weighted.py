@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from ..backbones import Backbone
 from .methods import pattern_verbalizers
 from .patterns import DEFAULTS
 from .pet import PatternVerbalizer, pet_loss, predicted
+from .saved import Kept, kept_of
 from .shots import Learned, Shots, fit, trainable
 from .words import Words, manual
 
@@ -48,6 +50,17 @@ class Weighted(PatternVerbalizer):
         super().__init__(pair.cloze, pair.asked, pair.words)
         self.weights, self.prior = weights, prior
 
+    def kept(self) -> Kept:
+        """What another process needs to score with the same weights and prior."""
+        learned = self.weights.table().detach().sum(1).tolist()  # each word has one label
+        ends = [*accumulate(len(own) for own in self.words.words)]
+        weights = tuple(
+            tuple(learned[end - len(own) : end])
+            for own, end in zip(self.words.words, ends, strict=True)
+        )
+        prior = () if self.prior is None else tuple(self.prior.tolist())
+        return kept_of(self, weights=weights, prior=prior)
+
     def scores(self, examples: Sequence[Any]) -> Tensor:
         found = self.cloze.scores([self.asked(e) for e in examples], self.ids)
         if self.prior is not None:
@@ -71,7 +84,7 @@ def learn_weighted(
         scorer.scores([shots.train[k] for k in rows]), gold[rows]
     ), len(shots.train), shots.budget)  # fmt: skip
     return Learned(lambda e: predicted(scorer, e), backbone, trainable(module), list(notes),
-                   extra=weights)  # fmt: skip
+                   scorer.kept(), weights)  # fmt: skip
 
 
 def weighted_words(shots: Shots, settings: Mapping[str, Any]) -> Learned:

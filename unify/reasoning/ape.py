@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from formats.errors import ConfigError
-from unify.scoring import Request, Writing
 
+from ..scoring import Request, Writing
 from .lm import LM
 
 Mode = Literal["forward", "insertion"]
@@ -134,15 +134,16 @@ def _same(text: str) -> str:
 
 
 def halved(
-    lm: LM, instructions: Sequence[str], rows: Sequence[Row], how: Search, round: int = 0
+    lm: LM, instructions: Sequence[str], rows: Sequence[Row], how: Search, least: int = 0
 ) -> list[Candidate]:
-    """Successive halving: the best ``how.keep``, best first; of equals the earlier."""
-    left, count = list(instructions), min(how.rows, len(rows))
+    """Successive halving: the best ``how.keep``, best first; of equals the earlier. It begins with
+    ``least`` rows where these are more than ``how.rows``."""
+    left, count = list(instructions), min(max(how.rows, least), len(rows))
     while True:
         told = scores(lm, left, rows[:count], how)
         order = sorted(range(len(left)), key=lambda k: (-told[k], k))
         if len(left) <= how.keep:
-            return [Candidate(left[k], told[k], count, round) for k in order]
+            return [Candidate(left[k], told[k], count) for k in order]
         left = [left[k] for k in order[: max(how.keep, (len(left) + 1) // 2)]]
         count = min(2 * count, len(rows))
 
@@ -162,7 +163,7 @@ def search(
         old = {c.instruction: c.round for c in best}
         new = [t for t in dict.fromkeys(cleaned(w.text) for m in made for w in m) if t]
         both = [*old, *(t for t in new if t not in old)]
-        best = [
-            replace(c, round=old.get(c.instruction, number)) for c in halved(lm, both, scored, how)
-        ]
+        # On no fewer rows than before: what was told apart there stays told apart.
+        again = halved(lm, both, scored, how, best[0].rows)
+        best = [replace(c, round=old.get(c.instruction, number)) for c in again]
     return best

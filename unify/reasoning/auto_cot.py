@@ -55,7 +55,7 @@ def clusters(vectors: NDArray[np.float32], k: int, seed: int) -> list[list[int]]
 
 def vectors_of(texts: Sequence[str], encoder: str | None) -> NDArray[np.float32]:
     """By a sentence encoder, or without one by bags of words."""
-    from unify.demonstrations import bag_of_words, encoded
+    from ..demonstrations import bag_of_words, encoded
 
     return encoded(encoder, texts) if encoder else bag_of_words(texts)[0]
 

@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from formats.errors import ConfigError, UnknownName
+from formats.errors import UnknownName
 from tasks.task import Task
-from unify.scoring import Writing
 
-from . import auto_cot
+from ..scoring import Writing
+from . import auto_cot, pool
 from .chain import Chain, Outcome, Sampling, ZeroShot
-from .demos import Demo, answered, nearest_to, select, worked
+from .demos import Demo, nearest_to, select
 from .layout import Layout
 from .least_to_most import Decomposed, LeastToMost
 from .lm import LM
-from .questions import Question, questions
+from .questions import Question
 from .self_ask import Asked, SelfAsk
 
 Method = Callable[[LM, Sequence[Question], Sequence[int]], list[Outcome]]
@@ -51,32 +51,11 @@ class Near:
         return self.chain.answer(lm, questions, prompts, numbers)
 
 
-def _pool(task: Task, settings: Mapping[str, Any]) -> list[Question]:
-    """Questions that may become demonstrations: the task's training rows."""
-    split = settings["demos_split"]
-    if split not in task.splits():
-        raise ConfigError(
-            f"{task.name} has no rows to demonstrate with",
-            got=split,
-            expected=" or ".join(task.splits()),
-            fix="demos_from=<a task with training rows>, or worked examples under reasoning.worked",
-        )
-    return questions(task.examples(split, settings["pool"], on_bad_row="skip"), task)
-
-
-def _demos(settings: Mapping[str, Any], source: Task, direct: bool) -> tuple[Demo, ...]:
-    """Those of the configuration; else the source's rows with their own solutions."""
-    if settings["worked"]:
-        made = tuple(Demo(**{k: str(v) for k, v in d.items()}) for d in settings["worked"])
-        return tuple(dataclasses.replace(d, rationale="") for d in made) if direct else made
-    found = [answered(q) if direct else worked(q) for q in _pool(source, settings)]
-    return tuple(d for d in found if d is not None)
-
-
 def _auto(
-    lm: LM, source: Task, settings: Mapping[str, Any], layout: Layout, writing: Writing, seed: int
-) -> auto_cot.Found:
-    asked = _pool(source, settings)
+    lm: LM, task: Task, settings: Mapping[str, Any], split: str, layout: Layout,
+    writing: Writing, seed: int,
+) -> auto_cot.Found:  # fmt: skip
+    asked = pool.asked(task, settings, split)
     vectors = auto_cot.vectors_of([q.text for q in asked], settings["encoder"])
     by = ZeroShot(
         trigger=settings["trigger"],
@@ -90,10 +69,10 @@ def _auto(
 
 
 def build(
-    settings: Mapping[str, Any], lm: LM, source: Task, writing: Writing, seed: int
+    settings: Mapping[str, Any], lm: LM, task: Task, split: str, writing: Writing, seed: int
 ) -> Built:
-    """The method ``settings['name']`` (a file of ``conf/reasoning``) with demonstrations from
-    ``source``. Raises ConfigError."""
+    """The method ``settings['name']`` (a file of ``conf/reasoning``) for the questions of
+    ``split`` of ``task``. Raises ConfigError."""
     name = settings["name"]
     layout = Layout(**settings["layout"])
     sampling = Sampling(settings["samples"], settings["weighted"], settings["among"])
@@ -102,11 +81,11 @@ def build(
         given = (settings["trigger"], settings["answer_trigger"])
         return Built(ZeroShot(*given, **common))
     if name == "least_to_most":
-        split = tuple(
+        decomposed = tuple(
             Decomposed(d["question"], tuple((p["question"], p["answer"]) for p in d["parts"]))
-            for d in settings["decomposed"]
+            for d in settings["decomposed"][: settings["demos"]]
         )
-        return Built(LeastToMost(split, marker=layout.marker, writing=writing))
+        return Built(LeastToMost(decomposed, marker=layout.marker, writing=writing))
     if name == "self_ask":
         shown = tuple(
             Asked(
@@ -114,21 +93,22 @@ def build(
                 tuple((t["question"], t["answer"]) for t in d["turns"]),
                 str(d["answer"]),
             )
-            for d in settings["asked"]
+            for d in settings["asked"][: settings["demos"]]
         )
         return Built(SelfAsk(shown, writing=writing))
     if name == "auto_cot":
-        found = _auto(lm, source, settings, layout, writing, seed)
-        notes = {"auto_cot_tried": found.tried, "auto_cot_without": found.without}
-        return Built(Chain(found.demos, **common), notes, found.demos)
+        made = _auto(lm, task, settings, split, layout, writing, seed)
+        notes = {"auto_cot_tried": made.tried, "auto_cot_without": made.without}
+        return Built(Chain(made.demos, **common), notes, made.demos)
     if name not in ("cot", "direct"):
         known = ("cot", "direct", "zero_shot_cot", "auto_cot", "least_to_most", "self_ask")
         raise UnknownName("method", name, known)
     if not settings["demos"]:
         return Built(Chain((), **common))
-    pool = _demos(settings, source, direct=name == "direct")
+    found = pool.demonstrations(task, settings, split, direct=name == "direct")
+    k = found.most(settings["demos"])
+    origin: dict[str, Any] = {"demonstrations_from": found.origin, "pool": len(found.demos)}
     if settings["select"] == "nearest":
-        near = Near(Chain((), **common), pool, settings["demos"], settings["encoder"])
-        return Built(near, {"pool": len(pool)})
-    chosen = select(pool, settings["demos"], settings["select"], seed)
-    return Built(Chain(chosen, **common), {"pool": len(pool)}, chosen)
+        return Built(Near(Chain((), **common), found.demos, k, settings["encoder"]), origin)
+    chosen = select(found.demos, k, settings["select"], seed)
+    return Built(Chain(chosen, **common), origin, chosen)

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from formats.errors import ConfigError
 from formats.examples import Answer
-from unify.scoring import Writing, Written
 
+from ..scoring import Writing, Written
 from .demos import Demo, steps
 from .layout import Layout
 from .lm import LM
 from .questions import Question
 from .vote import Vote, among_complex, likelihood, vote
+
+
+class Met(NamedTuple):
+    """Limits that were met: ``unfinished`` texts ran into ``writing.tokens``; ``cut`` tokens of
+    the longest prompt had no room in the model's window."""
+
+    unfinished: int = 0
+    cut: int = 0
+
+
+NONE_MET = Met()
+
+
+def met(written: Sequence[Written]) -> Met:
+    """What limits ``written`` met."""
+    ran = sum(w.ended == "length" for w in written)
+    return Met(ran, max((w.cut for w in written), default=0))
 
 
 @dataclass(frozen=True)
@@ -25,6 +43,7 @@ class Outcome:
     texts: tuple[str, ...]
     share: float | None = None
     said: tuple[Answer, ...] = ()
+    met: Met = NONE_MET
 
 
 @dataclass(frozen=True)
@@ -47,13 +66,13 @@ class Sampling:
     ) -> Outcome:
         texts = tuple(w.text for w in written)
         if self.samples == 1:
-            return Outcome(answers[0], texts)
+            return Outcome(answers[0], texts, met=met(written))
         chosen = list(range(len(texts)))
         if self.among:
             chosen = among_complex([steps(t) for t in texts], self.among)
         weights = [likelihood(w.logprob, w.tokens) if self.weighted else 1.0 for w in written]
         found: Vote = vote(question, [answers[i] for i in chosen], [weights[i] for i in chosen])
-        return Outcome(found.answer, texts, found.share, tuple(answers))
+        return Outcome(found.answer, texts, found.share, tuple(answers), met(written))
 
 
 @dataclass(frozen=True)

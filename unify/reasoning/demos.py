@@ -86,7 +86,7 @@ def gold_answer(example: Example) -> str | None:
 def select(pool: Sequence[Demo], k: int, by: str, seed: int) -> tuple[Demo, ...]:
     """``k`` demonstrations of ``pool``; ``complex``: those with most steps (Fu et al. 2023), the
     earlier of equals. Raises ConfigError."""
-    from unify.demonstrations import random_k
+    from ..demonstrations import random_k
 
     if by not in SELECT or by == "nearest":
         raise UnknownName("selection", by, SELECT)
@@ -108,7 +108,7 @@ def nearest_to(
     texts: Sequence[str], pool: Sequence[Demo], k: int, encoder: str | None
 ) -> list[tuple[Demo, ...]]:
     """Per text its ``k`` nearest demonstrations, the nearest last."""
-    from unify.demonstrations import bag_of_words, encoded, nearest
+    from ..demonstrations import bag_of_words, encoded, nearest
 
     told = [d.question for d in pool]
     if encoder:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from formats.errors import ConfigError
-from unify.scoring import Writing
 
-from .chain import Outcome
+from ..scoring import Writing
+from .chain import Outcome, met
 from .lm import LM
 from .questions import Question
 
@@ -77,6 +77,7 @@ class LeastToMost:
             for q, w in zip(questions, lists, strict=True)
         ]
         done: list[list[tuple[str, str]]] = [[] for _ in questions]
+        wrote = [list(w) for w in lists]
         line = replace(self.writing, stop=(*self.writing.stop, "\n"))
         for turn in range(max(map(len, parts), default=0)):
             rows = [k for k, p in enumerate(parts) if turn < len(p)]
@@ -86,12 +87,14 @@ class LeastToMost:
             found = lm.write(prompts, line, 1, [numbers[k] for k in rows])
             for k, written in zip(rows, found, strict=True):
                 done[k].append((parts[k][turn], written[0].text.strip()))
+                wrote[k] += written
         return [
             Outcome(
                 q.read(d[-1][1], self.marker),
                 (w[0].text, *(f"Q: {part}\nA: {answer}" for part, answer in d)),
+                met=met(w),
             )
-            for q, w, d in zip(questions, lists, done, strict=True)
+            for q, w, d in zip(questions, wrote, done, strict=True)
         ]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from unify.scoring import Engine, Request, Score, Writing, Written
+    from ..scoring import Engine, Request, Score, Writing, Written
 
 
 class LM(Protocol):
@@ -44,7 +44,7 @@ class EngineLM:
         samples: int = 1,
         numbers: Sequence[int] | None = None,
     ) -> list[list[Written]]:
-        from unify.scoring import write_samples
+        from ..scoring import write_samples
 
         return write_samples(self.engine, prompts, how, samples, numbers)
 

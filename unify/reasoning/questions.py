@@ -131,9 +131,10 @@ def _letter(place: int) -> str:
 def question(example: Example, task: Task) -> Question:
     """``example`` as a question. Raises UnsupportedCell for types that no sentence answers."""
     if isinstance(example, TextGeneration):
-        return Question(
-            example, example.source, "number" if task.metric == "numeric_em" else "text"
-        )
+        if task.metric == "numeric_em":
+            return Question(example, example.source, "number")
+        # What to do with a text stands in the instruction alone.
+        return Question(example, _joined(task.prompt.instruction, example.source), "text")
     if isinstance(example, Regression):
         return Question(example, _joined(example.text, example.text_b), "number")
     if isinstance(example, MultipleChoice):

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from formats.errors import UnifyError
+from formats.errors import ConfigError, UnifyError, UnsupportedCell
 from formats.examples import matches
 from tasks import baselines, catalogue, metrics
 from tasks.metrics import Record
 from tasks.task import Task
-from unify import runs
-from unify.diagnosis import calibration
-from unify.evaluation import TaskResult
-from unify.kept import Kept, digest, restored, written
-from unify.progress import progress
-from unify.report import Report, write
-from unify.scoring import Writing
 
+from .. import runs
+from ..diagnosis import calibration
+from ..evaluation import TaskResult
+from ..kept import Kept, digest, restored, written
+from ..progress import progress
+from ..report import Report, write
+from ..scoring import Writing
 from .build import Built, Method, build
 from .demos import Demo
 from .lm import LM
@@ -69,6 +70,7 @@ def answered(
                 group = None if groups is None else groups[place]
                 record = Record(example, outcome.answer, None, group)
                 row = {**written(record), "texts": list(outcome.texts), "number": number}
+                row |= outcome.met._asdict()
                 if outcome.share is not None:
                     row["share"] = round(outcome.share, 6)
                 sink.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -104,13 +106,17 @@ def evaluate(
     records: list[Record] = []
     examples: list[dict[str, Any]] = []
     shares: list[float] = []
-    unread = earlier = 0
+    counts = Counter[str]()
+    earlier = 0
     with progress(f"{label} on {task.name}", rows) as advance:
         stream = answered(built.method, lm, task, split, rows, batch, kept)
         for record, row, new in islice(stream, rows):
             advance(1)
             earlier += not new
-            unread += record.answer is None
+            counts["unread_answers"] += record.answer is None
+            counts["unfinished_texts"] += row["unfinished"]
+            counts["cut_rows"] += row["cut"] > 0
+            counts["cut_tokens"] += row["cut"]
             records.append(record)
             if "share" in row:
                 shares.append(row["share"])
@@ -127,20 +133,8 @@ def evaluate(
     metric = metrics.metric(task.metric, task.positive)
     stats = metric.rows(records)
     low, high = metrics.bootstrap(metric, stats, n=resamples, seed=seed)
-    trivial = {
-        name: metric.reduce(
-            metric.rows(
-                [
-                    Record(r.example, a, None, r.group)
-                    for r, a in zip(
-                        records, baseline([r.example for r in records], seed), strict=True
-                    )
-                ]
-            )
-        )
-        for name, baseline in baselines.BASELINES.items()
-    }
-    notes: dict[str, Any] = {"unread_answers": unread, **built.notes}
+    trivial = baselines.values(metric, records, seed)
+    notes: dict[str, Any] = {**counts, **built.notes}
     if earlier:
         notes["kept_rows"] = earlier
     if shares:
@@ -172,50 +166,56 @@ def _right(records: Sequence[Record], metric: metrics.Metric) -> list[bool]:
 
 
 def reason(config: Mapping[str, Any], lm: LM, folder: Path) -> Report:
-    """The run that ``config`` (``conf/reason.yaml``) asks for; writes ``folder``."""
+    """The run that ``config`` (``conf/reason.yaml``) asks for; writes ``folder``. A task that the
+    method cannot ask is skipped and said; raises ConfigError where that is all of them."""
     begun = time.perf_counter()
     runs.write_config(folder, config)
-    method, given = config["reasoning"], dict(config["writing"])
-    writing = Writing(**{**given, "stop": tuple(given["stop"]), "seed": config["seed"]})
-    results = []
+    method = config["reasoning"]
+    results: list[TaskResult] = []
+    skipped: dict[str, str] = {}
     tasks = config["tasks"] if isinstance(config["tasks"], list) else [config["tasks"]]
     for name in tasks:
         task = catalogue.load(str(name))
-        source = catalogue.load(method["demos_from"]) if method["demos_from"] else task
-        built = build(method, lm, source, writing, config["seed"])
-        if built.demos:
-            _write_demos(folder / f"demonstrations_{task.name.replace('/', '_')}.json", built.demos)
-        results.append(
-            evaluate(
-                built,
-                lm,
-                task,
-                folder=folder / "predictions",
-                about={"reasoning": method, "writing": given},
-                label=method["label"],
-                split=config["split"],
-                rows=config["rows"],
-                batch=config["batch"],
-                seed=config["seed"],
-                resamples=config["resamples"],
-                shown=config["report"]["examples"],
-            )
-        )
+        try:
+            results.append(_task(config, lm, task, folder))
+        except (ConfigError, UnsupportedCell) as error:
+            if len(skipped) == len(tasks) - 1:
+                raise
+            skipped[task.name] = str(error)
     report = Report(
-        title=f"{method['label']} with {_called(Path(str(config['model']['name'])))}",
+        title=f"{method['label']} with {runs.called(Path(str(config['model']['name'])))}",
         unseen=results,
+        skipped=skipped,
         seconds=time.perf_counter() - begun,
         config=(folder / runs.CONFIG).read_text(encoding="utf-8"),
         versions=runs.versions(),
-        kind="evaluate",
+        kind="reason",
     )
     write(report, folder, examples=config["report"]["examples"])
     return report
 
 
-def _called(path: Path) -> str:
-    """A model by its folder, or by its run's where it lies in one."""
-    return path.parent.name if path.name == runs.MODEL else path.name
+def _task(config: Mapping[str, Any], lm: LM, task: Task, folder: Path) -> TaskResult:
+    method, given = config["reasoning"], config["writing"]
+    writing = Writing(**{**given, "stop": tuple(given["stop"]), "seed": config["seed"]})
+    split = eval_split(task, config["split"])
+    built = build(method, lm, task, split, writing, config["seed"])
+    if built.demos:
+        _write_demos(folder / f"demonstrations_{task.name.replace('/', '_')}.json", built.demos)
+    return evaluate(
+        built,
+        lm,
+        task,
+        folder=folder / "predictions",
+        about={"reasoning": method, "writing": given},
+        label=method["label"],
+        split=split,
+        rows=config["rows"],
+        batch=config["batch"],
+        seed=config["seed"],
+        resamples=config["resamples"],
+        shown=config["report"]["examples"],
+    )
 
 
 def _write_demos(path: Path, demos: Sequence[Demo]) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from formats.errors import ConfigError
-from unify.scoring import Writing
 
-from .chain import Outcome
+from ..scoring import Writing, Written
+from .chain import Outcome, met
 from .lm import LM
 from .questions import Question
 
@@ -57,6 +57,7 @@ class SelfAsk:
     ) -> list[Outcome]:
         begun = [self.prompt(q.text) for q in questions]
         said = [""] * len(questions)
+        wrote: list[list[Written]] = [[] for _ in questions]
         stop = ("\n\n", "\nQuestion:", *((f"\n{BETWEEN}",) if self.lookup else ()))
         how = replace(self.writing, stop=(*self.writing.stop, *stop))
         open_rows = list(range(len(questions)))
@@ -69,6 +70,7 @@ class SelfAsk:
             waiting: list[tuple[int, str]] = []
             for k, written in zip(open_rows, found, strict=True):
                 said[k] += written[0].text
+                wrote[k] += written
                 asked = said[k].rpartition(FOLLOW_UP)[2].strip()
                 if written[0].ended == f"\n{BETWEEN}" and FOLLOW_UP in said[k]:
                     waiting.append((k, asked))
@@ -79,5 +81,6 @@ class SelfAsk:
                     said[k] += f"\n{BETWEEN}" + (f" {answer}\n" if answer is not None else "")
             open_rows = [k for k, _ in waiting]
         return [
-            Outcome(q.read(s, FINAL), (s.strip(),)) for q, s in zip(questions, said, strict=True)
+            Outcome(q.read(s, FINAL), (s.strip(),), met=met(w))
+            for q, s, w in zip(questions, said, wrote, strict=True)
         ]

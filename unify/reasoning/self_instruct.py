@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from formats.errors import ConfigError
-from unify.scoring import Writing
 
+from ..scoring import Writing
 from .lm import LM
 
 # What a model of text cannot see, draw or open.

@@ -16,7 +16,7 @@ from .numbers import finite, plural
 if TYPE_CHECKING:  # evaluation brings torch; a report only reads its results
     from unify.evaluation import TaskResult
 
-Kind = Literal["train", "evaluate", "sweep"]
+Kind = Literal["train", "evaluate", "reason", "sweep"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Report:
     """One run, told in full.
 
     Attributes:
-        unseen: the results on tasks never trained on, in the order to show them.
+        unseen: the results on tasks never trained on (of kind ``reason``: on any), in the order
+            to show them.
         skipped: unseen task -> why the run has no result for it.
         seconds: wall time of the whole run.
         losses: (step, training loss).
@@ -125,12 +126,14 @@ def clean(value: Any) -> Any:
 
 
 UNSEEN, HELD_OUT = "unseen task", "seen task on held-out rows"
+ASKED = "task"  # of a model whose training is not known here
 
 
 def kinds(report: Report) -> dict[str, Sequence[TaskResult]]:
     """The results by what their tasks are to the run; kinds without any are left out. The first
     one is what the headline is about."""
-    found = {UNSEEN: report.unseen, HELD_OUT: report.held_out}
+    first = ASKED if report.kind == "reason" else UNSEEN
+    found = {first: report.unseen, HELD_OUT: report.held_out}
     return {name: results for name, results in found.items() if results}
 
 

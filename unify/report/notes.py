@@ -17,6 +17,8 @@ COLUMNS = (
     "moved_spans",
     "cut_rows",
     "cut_tokens",
+    "unread_answers",
+    "unfinished_texts",
 )
 
 
@@ -51,6 +53,8 @@ def _remarks(note: Mapping[str, Any]) -> list[str]:
             f"candidates hold {found['recall']:.1%} of the gold spans, "
             f"{found['per_row']:.0f} hypotheses per row"
         )
+    if note.get("demonstrations_from"):
+        lines.append(f"worked examples from {note['demonstrations_from']}")
     if note.get("dropped_demonstrations"):
         lines.append(f"{note['dropped_demonstrations']} demonstrations dropped: no room")
     if note.get("seeds"):

@@ -85,3 +85,10 @@ def duration(seconds: Any) -> str:
 def plural(number: int, noun: str) -> str:
     """``1 task``, ``12 tasks``."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def cell(value: Any) -> str:
+    """What stands in a table of any columns: fractions with three decimals, nothing for None."""
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -95,6 +95,7 @@ def _task(result: TaskResult, most: int) -> dict[str, Any] | None:
     if not (sure or pairs or worst or also or signatures):
         return None
     brief = [f"ECE {points(sure['ece'])}"] if sure else []
+    brief += [f"agreement {points(notes['agreement'])}"] if "agreement" in notes else []
     brief += [f"{name} {points(value)}" for name, value in also.items()]
     return {
         "name": result.task,

@@ -55,6 +55,24 @@ def in_logs(logprobs: ArrayLike, prior: ArrayLike) -> Table:
     return _log_normed(own - np.logaddexp.reduce(free, 0))
 
 
+def in_quantiles(scores: ArrayLike, shares: ArrayLike | None = None) -> Table:
+    """Each label's scores less the threshold that its share of all rows passes: the quantile
+    1 - share of its scores (NSP-BERT's samples-contrast for pairs, Sun et al. 2021, 3.3).
+
+    ``scores [rows, labels]``; ``shares [labels]`` sum to one; None: equal. Of two labels that are
+    each other's opposite, the share of each is met exactly but for ties."""
+    table = np.atleast_2d(np.asarray(scores, np.float64))
+    count = table.shape[1]
+    asked = np.full(count, 1 / count) if shares is None else np.asarray(shares, np.float64)
+    if asked.shape != (count,) or (asked < 0).any() or not np.isclose(asked.sum(), 1):
+        raise ConfigError(
+            "shares of other labels, or that do not sum to one", got=asked.tolist(),
+            expected=f"{count} shares",
+        )  # fmt: skip
+    thresholds = [np.quantile(table[:, k], 1 - share) for k, share in enumerate(asked)]
+    return table - np.array(thresholds)
+
+
 def _log_normed(values: ArrayLike) -> Table:
     table = np.atleast_2d(np.asarray(values, np.float64))
     return table - np.logaddexp.reduce(table, -1, keepdims=True)
