@@ -151,7 +151,7 @@ def _pair(rows: Sequence[StoredRow], layout: Layout, format: str) -> Batch:
     spans, owner = _spans([row.spans for row in rows], 4)
     spans[:, 0] += first[owner]  # from the row's variant to the batch's sequence
     spans[:, 1:3] += begins[spans[:, 0], None]
-    closed, k = _spans([rows[r].closed for r in row_of], 3)
+    closed, k = _spans([rows[r].closed for r in row_of.tolist()], 3)
     closed[:, 0] = k
     closed[:, 1:] += begins[k, None]
     place = np.array([ids.size, ids.shape[1], 1], np.int64)  # one number per (sequence, s, e)

@@ -305,7 +305,10 @@ class Task:
 
     def fingerprint(self) -> str:
         """A hash of the declaration and of what its rows come from. Raises DataError."""
-        return digest([self.name, self.declaration, self.source.stamp()])
+        try:
+            return digest([self.name, self.declaration, self.source.stamp()])
+        except UnifyError as error:
+            raise error.at(task=self.name) from None
 
 
 def _plain(data: Dataset, start: int, count: int | None) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -49,7 +49,7 @@ class Curve(pl.Callback):
             return
         step = self._seen = trainer.global_step
         self.tokens, self._part = self.tokens + self._part, 0
-        loss = float(pl_module.loss)  # type: ignore[arg-type]  # see Multitask.note
+        loss = float(pl_module.latest)  # type: ignore[arg-type]  # see Multitask.note
         if math.isfinite(loss):  # a skipped step has none
             self.losses.append((step, loss))
         if self._advance is not None:

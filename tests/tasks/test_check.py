@@ -14,7 +14,9 @@ from formats import (
     TextGeneration,
     TokenClassification,
 )
+from formats.errors import DataError
 from formats.examples import LabelSpace, TypeSpace
+from tasks import catalogue
 from tasks.check import check, gold_of
 from unify.cli import main
 
@@ -87,6 +89,14 @@ def test_without_its_data_a_task_is_not_checked(put, monkeypatch, tmp_path):
     (tmp_path / "moods").mkdir()
     (problem,) = check("mood").problems
     assert check("mood").unchecked == "" and "a missing file" in problem
+
+
+def test_a_missing_file_is_named_with_its_task_wherever_it_is_missed(put):
+    put(TASK.replace("train.csv", "none.csv"))
+    for ask in (lambda t: t.rows("train"), lambda t: t.fingerprint()):
+        with pytest.raises(DataError) as caught:
+            ask(catalogue.load("mood"))
+        assert caught.value.where["task"] == "mood"
 
 
 LABELS = LabelSpace(("a", "b"), ("first", "second"))

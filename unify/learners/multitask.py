@@ -31,7 +31,7 @@ class Multitask(pl.LightningModule):
         super().__init__()
         self.backbone = backbone
         self.optimization = optimization or Optimization()
-        self.loss = torch.zeros(())  # of the micro-batch before, see note()
+        self.latest = torch.zeros(())  # the loss of the micro-batch before, see note()
         self.gradient_norm: Tensor | None = None  # of the step that is about to be taken
 
     def asked(self, task: Task) -> Task:
@@ -76,10 +76,11 @@ class Multitask(pl.LightningModule):
         return per_unit * batch.step_parts * self.trainer.world_size
 
     def note(self, loss: Tensor) -> None:
-        """Keeps ``loss``, the mean per unit of a micro-batch, as ``self.loss``, and logs it on the
-        steps that are logged: Lightning's ``log`` costs as much as a small model's optimizer."""
-        self.loss = loss
-        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:
+        """Keeps ``loss``, the mean per unit of a micro-batch, as ``self.latest``, and logs it on
+        the steps that are logged: Lightning's ``log`` costs as much as a small optimizer."""
+        self.latest = loss
+        often: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if (self.trainer.global_step + 1) % often == 0:
             self.log("train/loss", loss, batch_size=1)
 
     def configure_gradient_clipping(
