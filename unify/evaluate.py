@@ -63,8 +63,6 @@ def behind(suite: Suite, trained: Mapping[str, Any], origin: Path) -> Suite:
 
 def _of_model(config: Mapping[str, Any], suite: Suite) -> Asked:
     """The ``model`` section's model as it is, and the suite without seen tasks."""
-    if config["run"]:
-        raise ConfigError("both a run and a model", got=config["run"], fix="leave one of them out")
     if suite.held_out:
         raise ConfigError(
             "held-out rows of tasks that a model from elsewhere was never trained on",
@@ -109,6 +107,8 @@ def evaluate_here(config: Mapping[str, Any], folder: Path) -> Report:
     """
     begun = time.perf_counter()
     quiet()
+    if config["run"] and config.get("model"):
+        raise ConfigError("both a run and a model", got=config["run"], fix="leave one of them out")
     if config["run"] and runs.few_shot(runs.find(config["run"])):
         from .prompts.again import evaluate as again
 

@@ -59,7 +59,12 @@ class Kept:
         if self.way not in (CLOZE, LINEAR):
             raise ConfigError("unknown way to answer", got=self.way, expected=f"{CLOZE}, {LINEAR}")
         if self.way == CLOZE and not (self.pattern and self.words):
-            raise ConfigError("a cloze needs a pattern and label words", got=self)
+            raise ConfigError(
+                "a cloze without a pattern or without label words",
+                got=self,
+                expected="pattern and words",
+                fix="train the run again: its prompt.json is not whole",
+            )
         for name in ("words", "weights"):
             object.__setattr__(self, name, tuple(map(tuple, getattr(self, name))))
         for name in ("triggers", "prior"):
@@ -70,7 +75,11 @@ def kept_of(scorer: PatternVerbalizer, **more: Any) -> Kept:
     """The :class:`Kept` of a pattern-verbalizer pair; ``more`` are further fields of it."""
     asked = scorer.asked
     if not isinstance(asked, Asking):
-        raise ConfigError("a question that no pattern asks", got=asked)
+        raise ConfigError(
+            "a question that no pattern asks",
+            got=type(asked).__name__,
+            expected="one asked by a pattern, which a run can keep",
+        )
     given: dict[str, Any] = {
         "way": CLOZE, "pattern": asked.pattern.source, "instruction": asked.instruction,
         "words": scorer.words.words, "weights": scorer.words.weights, "score": scorer.cloze.kind,
