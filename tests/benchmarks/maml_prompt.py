@@ -38,8 +38,9 @@ BASE = (
     "evaluation.resamples=10",
 )  # fmt: skip
 PROMPT = ("experiment=maml_prompt", "init=runs/base")
-MULTITASK = (
-    *PROMPT, "learner=multitask", "learner.optimization.lr=1.0e-2",
+MULTITASK = (  # the same prompt, rows and rates as the experiment's, by another learner
+    *BASE, "init=runs/base", "tuning=prompt", "tuning.length=8", "data.rates=temperature",
+    "data.temperature=5.0", "learner=multitask", "learner.optimization.lr=1.0e-2",
     "learner.optimization.weight_decay=0.0", "learner.optimization.hold=0.0",
 )  # fmt: skip
 STEPS = (1, 2, 5, 10, 20)
