@@ -215,7 +215,7 @@ def main() -> None:
         place = trained(setting, options.runs, options.overrides)
         entries.append(measured(setting, place, start, options.resamples))
         print("  ".join(cells(entries[-1], entries[0])), flush=True)
-        if options.plot and len(entries) > 1:  # the first one is no training
+        if options.plot and entries[-1]["what"] != "cosine":  # there is a point to draw
             options.plot.write_text(drawing(entries), encoding="utf-8")
     head = ("run", "seen", "AUC", "over the cosine", "accuracy", "worst task")
     print(f"\n{table(head, [cells(e, entries[0]) for e in entries])}")
