@@ -11,6 +11,7 @@ from unify_helpers import tiny
 from formats.errors import ConfigError, UnknownName
 from unify.scoring import Coded, Engine, Request
 from unify.scoring._memory import Budget
+from unify.scoring.load import in_one_kernel
 from unify.scoring.masked import ESTIMATORS, Masked, inputs
 
 CONTEXTS = ["Ann keeps three red boats. Which?", "So?", "Bob keeps none of the dogs in Port Lund."]
@@ -137,3 +138,13 @@ def test_an_encoder_with_a_head_is_refused() -> None:
     backbone: Any = tiny("bert", "entail")
     with pytest.raises(ConfigError, match="cannot score"):
         Engine(backbone.model, backbone.coder)
+
+
+def test_an_activation_in_one_kernel_says_the_same() -> None:
+    model = tiny("gpt2", "generate").model
+    ids = torch.tensor([[5, 9, 3, 12, 7]])
+    with torch.inference_mode():
+        before = model(input_ids=ids).logits
+        after = in_one_kernel(model)(input_ids=ids).logits
+    assert "NewGELU" not in str(model) and "approximate='tanh'" in str(model)
+    assert torch.allclose(before, after, atol=1e-5)

@@ -50,7 +50,21 @@ def load(
         ) from error
     kind: Kind = "masked" if found == "encoder" else found  # type: ignore[assignment]
     coder = Coder(tokenizer, probe_layout(tokenizer, kind, window or limit(config)))
-    return Engine(model.to(device), coder, **engine)
+    return Engine(in_one_kernel(model).to(device), coder, **engine)
+
+
+def in_one_kernel(model: Any) -> Any:
+    """``model`` with GPT-2's activation as one operation: transformers writes its formula
+    (Hendrycks and Gimpel 2016, section 2) out in eight, which take a tenth of a pass. Equal but
+    for rounding."""
+    from torch import nn
+    from transformers.activations import NewGELUActivation
+
+    for part in list(model.modules()):
+        for name, child in part.named_children():
+            if isinstance(child, NewGELUActivation):
+                setattr(part, name, nn.GELU(approximate="tanh"))
+    return model
 
 
 def limit(config: Any) -> int:
