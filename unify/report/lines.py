@@ -19,18 +19,20 @@ Interval = tuple[float, float]
 LEFT, RIGHT, NAMES, TOP, FOOT = 52, 18, 150, 34, 44  # of a picture's panel, in pixels
 STRETCH = 1000  # units of the inner, stretched picture along both axes
 LABEL_GAP = 34  # pixels that the two lines of an end label need
-KINDS = 4  # colours; each has a dash of its own, too
+KINDS = 6  # colours; each has a dash of its own, too
 # The colours of the page where there is one.
 STYLE = """
 .lines { font: 12px system-ui, sans-serif } .lines .paper { fill: var(--paper, #fff) }
 .lines text { fill: var(--quiet, #5a626c); font-size: 12px } .lines .head { font-weight: 600 }
 .lines .grid { stroke: var(--rule, #d9dad6) } .lines .zero { stroke: var(--quiet, #5a626c) }
 .lines .k0 { color: var(--accent, #1f5fa8) } .lines .k1 { color: var(--orange, #b3500f) }
-.lines .k2 { color: #3f8f56 } .lines .k3 { color: #9063b8 } .lines .level { color: #7a828c }
+.lines .k2 { color: #3f8f56 } .lines .k3 { color: #9063b8 }
+.lines .k4 { color: #b8860b } .lines .k5 { color: #c2407a } .lines .level { color: #7a828c }
 .lines .line, .lines .span { fill: none; stroke: currentColor; stroke-width: 2 }
 .lines .line { stroke-linejoin: round } .lines .under { stroke-width: 1; opacity: .35 }
 .lines .k1.line { stroke-dasharray: 6 3 } .lines .k2.line { stroke-dasharray: 2 3 }
-.lines .k3.line { stroke-dasharray: 9 3 2 3 } .lines .span { stroke-width: 1.5; opacity: .5 }
+.lines .k3.line { stroke-dasharray: 9 3 2 3 } .lines .k4.line { stroke-dasharray: 12 4 }
+.lines .k5.line { stroke-dasharray: 4 2 1 2 } .lines .span { stroke-width: 1.5; opacity: .5 }
 .lines .level.line { stroke-dasharray: 5 4; stroke-width: 1 }
 .lines .band { fill: currentColor; opacity: .14 }
 .lines .mark { fill: var(--paper, #fff); stroke: currentColor; stroke-width: 1.8 }
