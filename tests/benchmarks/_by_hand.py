@@ -51,7 +51,9 @@ def one_instance(instance: Instance, coder: Coder) -> tuple[Ids, Ids]:
         other = call(instance.question, add_special_tokens=False)["input_ids"]
         marked = [
             (long.char_to_token(s.start), long.char_to_token(s.end - 1))
-            for s in (*(instance.gold or ()), *instance.candidates)
+            for s in (
+                *(instance.gold or ()), *instance.candidates, *(s for _, s in instance.elsewhere)
+            )
         ]
         windows(long["input_ids"], long["offset_mapping"], marked, len(other), coder)
         return long["input_ids"], other
