@@ -134,16 +134,13 @@ class LanguageModel(Backbone):
         raws: list[Raw] = [Text(t) for t in self.generate(rows)]
         return [Partial(r.row, r.instance, raw) for r, raw in zip(rows, raws, strict=True)]
 
-    def generate(self, rows: Sequence[StoredRow]) -> list[str]:
-        """Greedy continuations of the rows' sources, at most ``layout.max_target`` tokens."""
+    def habits(self) -> Any:
+        """How it writes: greedily, at most ``layout.max_target`` tokens, as a GenerationConfig."""
         from transformers import GenerationConfig
 
-        ids, mask = sources(rows, self.layout)
         layout = self.layout
         model: Any = self.model
-        # A published model's habits (beams, penalties, forced ends) are not ours: set them aside.
-        habits = model.generation_config
-        model.generation_config = GenerationConfig(
+        return GenerationConfig(
             max_new_tokens=layout.max_target,
             do_sample=False,
             num_beams=1,
@@ -152,10 +149,19 @@ class LanguageModel(Backbone):
             bos_token_id=layout.bos,
             decoder_start_token_id=getattr(model.config, "decoder_start_token_id", None),
         )
+
+    def generate(self, rows: Sequence[StoredRow]) -> list[str]:
+        """Greedy continuations of the rows' sources, at most ``layout.max_target`` tokens."""
+        ids, mask = sources(rows, self.layout)
+        layout = self.layout
+        model: Any = self.model
+        # A published model's habits (beams, penalties, forced ends) are not ours: set them aside.
+        published = model.generation_config
+        model.generation_config = self.habits()
         try:
             out = model.generate(input_ids=ids.to(self.device), attention_mask=mask.to(self.device))
         finally:
-            model.generation_config = habits
+            model.generation_config = published
         start = ids.shape[1] if layout.kind == "causal" else 1
         texts = []
         for sequence in out[:, start:].tolist():

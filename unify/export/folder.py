@@ -74,7 +74,7 @@ def write(backbone: Any, format: Any, folder: Path, to: Path) -> dict[str, Any]:
     made = plain(backbone)
     tokenizer = plain_tokenizer(backbone)
     if made.model is backbone.model and backbone.layout.kind != "masked":
-        made.model.generation_config = habits(backbone)
+        made.model.generation_config = backbone.habits()
     made.model.save_pretrained(to)
     tokenizer.save_pretrained(to)
     off = prove(backbone, made.auto, to)
@@ -118,19 +118,3 @@ def plain_tokenizer(backbone: Any) -> Any:
         setattr(tokenizer, key, value)
         tokenizer.init_kwargs[key] = value
     return tokenizer
-
-
-def habits(backbone: Any) -> Any:
-    """How the run writes: greedily, at most so many tokens."""
-    from transformers import GenerationConfig
-
-    layout = backbone.layout
-    return GenerationConfig(
-        max_new_tokens=layout.max_target,
-        do_sample=False,
-        num_beams=1,
-        eos_token_id=layout.eos,
-        pad_token_id=layout.pad,
-        bos_token_id=layout.bos,
-        decoder_start_token_id=getattr(backbone.model.config, "decoder_start_token_id", None),
-    )
