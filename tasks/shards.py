@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from formats.errors import DataError, UnifyError
 
 from .readers._open import on_disk
-from .sources import AT_ONCE, INFER_ROWS, Files, cache_root, converted, digest, no_table
+from .sources import AT_ONCE, INFER_ROWS, Files, cache_root, converted, digest, no_parquet, no_table
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -207,12 +207,7 @@ def parquet_rows(path: Path) -> Iterator[Row]:
             for batch in file.iter_batches(AT_ONCE):
                 yield from batch.to_pylist()
     except (OSError, pa.ArrowException) as error:
-        raise DataError(
-            f"not a parquet file: {error}",
-            file=str(path),
-            expected="parquet",
-            fix="fetch the file again",
-        ) from None
+        raise no_parquet(error, path) from None
 
 
 def typed(rows: Callable[[], Iterator[Mapping[str, Any]]], place: str) -> Iterator[Row]:

@@ -137,6 +137,16 @@ def no_table(error: Exception, place: str) -> UnifyError:
     )
 
 
+def no_parquet(error: Exception, path: Path) -> DataError:
+    """What is said of a file that is no parquet."""
+    return DataError(
+        f"not a parquet file: {error}",
+        file=str(path),
+        expected="parquet",
+        fix="fetch the file again",
+    )
+
+
 @dataclass(frozen=True)
 class Files:
     """Local files per split; ``data`` folders lie under the folder named by ``UNIFY_DATA``.
@@ -235,12 +245,7 @@ class Files:
                     "parquet", data_files=str(path), split="train", cache_dir=str(cache_root())
                 )
         except Exception as error:
-            raise DataError(
-                f"not a parquet file: {error}",
-                file=str(path),
-                expected="parquet",
-                fix="fetch the file again",
-            ) from error
+            raise no_parquet(error, path) from error
 
 
 @dataclass(frozen=True)
