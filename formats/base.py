@@ -6,7 +6,6 @@ import functools
 import itertools
 import string
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from .errors import TemplateError, UnsupportedCell
@@ -96,8 +95,7 @@ def _values(example: Example, prompt: Prompt) -> dict[str, Any]:
     return values
 
 
-@dataclass(frozen=True)
-class Ask:
+class Ask(NamedTuple):
     """One example, the way it is asked, and the format's settings.
 
     ``sample`` asks for a training group, see :meth:`Format.encode`.
@@ -111,12 +109,12 @@ class Ask:
     sample: bool = False
 
     def render(self, part: str, **more: Any) -> Rendered:
-        return self.variant.parts[part].render(self._fields(more))
+        return self.variant.parts[part].render(self._with(more))
 
     def text(self, part: str, **more: Any) -> str:
-        return self.variant.parts[part].text(self._fields(more))
+        return self.variant.parts[part].text(self._with(more))
 
-    def _fields(self, more: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _with(self, more: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**self.fields, **fields_of(more)} if more else self.fields
 
 

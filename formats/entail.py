@@ -28,6 +28,7 @@ from .examples import (
 from .frames import around
 from .instances import EntailInstance, Entailment, Raw, ScoredSpan
 from .lengths import length_in_words
+from .spaces import Place
 from .templates import fields_of
 
 NO_CANDIDATES = "its answers cannot be enumerated as hypotheses; use generate"
@@ -113,7 +114,6 @@ def _decode_number(ask: Ask, raws: list[Raw]) -> Answer:
     return None if math.isnan(value) else e.clip(value)
 
 
-Place: TypeAlias = tuple[int, int]
 Gold: TypeAlias = AbstractSet[Place] | None
 
 

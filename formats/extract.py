@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 from .base import Ask, Cell, Format, best, choose, option_words, unheld
 from .candidates import whole_words
@@ -23,12 +23,10 @@ from .examples import (
 )
 from .instances import ExtractInstance, Raw, ScoredSpan, Scores, Spans
 from .layouts import Layout, layout_of
+from .spaces import Place
 from .templates import Rendered
 
 NO_SPANS = "its answer is free text, which need not stand in any passage; use generate"
-
-
-Place: TypeAlias = tuple[int, int]
 
 
 def _listed(ask: Ask, texts: Sequence[str]) -> tuple[Rendered, list[Place]]:
@@ -46,10 +44,12 @@ def _listed(ask: Ask, texts: Sequence[str]) -> tuple[Rendered, list[Place]]:
 
 def _elsewhere(
     passage: str, texts: Sequence[str], listed: Sequence[Place]
-) -> Iterator[tuple[int, Span]]:
-    """Where else than in the list its texts stand as whole words: (number in the list, place)."""
+) -> list[tuple[int, int, int]]:
+    """Where else than in the list its texts stand as whole words: (number in the list, start,
+    end)."""
+    found: list[tuple[int, int, int]] = []
     if not listed:
-        return
+        return found
     low, high = min(listed)[0], max(listed)[1]
     for begin, stop in ((0, low), (high, len(passage))):
         part = passage[begin:stop]
@@ -60,22 +60,25 @@ def _elsewhere(
             while (start := passage.find(text, end, stop)) >= 0:
                 end = start + len(text)
                 if whole_words(passage, start, end):
-                    yield c, Span(start, end)
+                    found.append((c, start, end))
+    return found
 
 
 def _closed(ask: Ask, gold: Iterable[int] | None) -> Iterator[ExtractInstance]:
     texts = option_words(ask.example)
     passage, listed = _listed(ask, texts)
-    spans = tuple([Span(start, end) for start, end in listed])
-    more = tuple(_elsewhere(passage.text, texts, listed)) if ask.settings.occurrences else ()
+    text = passage.text
+    more = _elsewhere(text, texts, listed) if ask.settings.occurrences else []
     chosen: tuple[Span, ...] | None = None
     if gold is not None:
-        right = set(gold)
-        chosen = tuple([spans[i] for i in sorted(right)])
-        if ask.sample:
-            others = [place for c, place in more if c in right]
-            chosen = tuple(sorted([*chosen, *others])) if others else chosen
-    yield ExtractInstance(ask.text("question"), passage.text, chosen, spans, more)
+        right = sorted(gold)
+        places = [listed[i] for i in right]
+        if ask.sample and more:
+            others = [(start, end) for c, start, end in more if c in right]
+            places = sorted(places + others) if others else places
+        chosen = tuple([Span(start, end) for start, end in places])
+    question = ask.text("question")
+    yield ExtractInstance(question, text, chosen, tuple(listed), tuple(more))
 
 
 def _best(raws: list[Raw]) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from .examples import Span
+from .spaces import Place
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,17 @@ class ExtractInstance:
     """A question about a passage. Spans count characters of ``passage``.
 
     ``gold=None`` means unlabelled, the empty tuple "no span answers". ``candidates`` closes the
-    set of spans that may be chosen; ``elsewhere`` are further places of the same texts, as
-    (number of the candidate, span). ``types`` names the types that are asked for in one pass;
-    spans then carry their type.
+    set of spans that may be chosen, as (start, end); ``elsewhere`` are further places of the same
+    texts, as (number of the candidate, start, end). ``types`` names the types that are asked for in
+    one pass; spans then carry their type.
     """
 
     format: ClassVar[str] = "extract"
     question: str
     passage: str
     gold: tuple[Span, ...] | None
-    candidates: tuple[Span, ...] = ()
-    elsewhere: tuple[tuple[int, Span], ...] = ()
+    candidates: tuple[Place, ...] = ()
+    elsewhere: tuple[tuple[int, int, int], ...] = ()
     types: tuple[str, ...] = ()
 
     @property
@@ -129,7 +130,7 @@ def oracle(instance: Instance) -> Raw:
             return Entailment(SURE if instance.gold else -SURE)
         return Entailment(math.log(instance.gold / (1 - instance.gold)))
     if instance.candidates:
-        chosen = set(instance.gold)
+        chosen = {(s.start, s.end) for s in instance.gold}
         return Scores(tuple(SURE if c in chosen else -SURE for c in instance.candidates))
     types = instance.types
     return Spans(

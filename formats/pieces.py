@@ -121,7 +121,7 @@ class _Sheets:
         """Pieces that follow a blank share sheets, which begin with a letter of no piece."""
         run: list[tuple[int, str]] = []
         for place, piece in fresh:
-            if not piece or piece[0].isspace() or piece[-1].isspace():
+            if not piece or piece != piece.strip():
                 self.add("a " + piece, [NOWHERE, place], [-1, 1])  # it needs the end of a text
             else:
                 run.append((place, piece))
@@ -132,10 +132,14 @@ class _Sheets:
 
 
 class Pieces:
-    """The pieces of one tokenizer and their tokens."""
+    """The pieces of one tokenizer and their tokens. ``backend`` is this object's own."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
+        # A piece is encoded once: the model's own memory of words would only take time.
+        resize = getattr(backend.model, "_resize_cache", None)
+        if resize is not None:
+            resize(0)
         self._clear()
 
     def _clear(self) -> None:
@@ -199,11 +203,12 @@ class Pieces:
             ends.append(len(places))
         self._learn()
         at = np.array(places, np.int64)
-        sizes = self._begins[at + 1] - self._begins[at]
+        begins = self._begins[at]
+        sizes = self._begins[at + 1] - begins
         before = np.concatenate([[0], np.cumsum(sizes)])  # tokens in front of each piece
         chars = np.concatenate([[0], np.cumsum(self._chars[at])])
         base = chars[:-1] - np.repeat(chars[ends[:-1]], np.diff(ends))
-        column = np.arange(before[-1]) + np.repeat(self._begins[at] - before[:-1], sizes)
-        ids, starts, stops = self._table[:, column]
-        base = np.repeat(base, sizes).astype(np.int32)
+        column = np.arange(before[-1]) + np.repeat(begins - before[:-1], sizes)
+        ids, starts, stops = (row.take(column) for row in self._table)
+        base = np.repeat(base.astype(np.int32), sizes)
         return Coded(ids, starts + base, stops + base, before[ends])

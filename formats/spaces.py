@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from .errors import RowError
+
+Place: TypeAlias = tuple[int, int]  # start and end of a span without a type
 
 
 def need_text(value: object, name: str) -> None:

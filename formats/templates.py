@@ -46,13 +46,12 @@ class Mark(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True)
-class Rendered:
+class Rendered(NamedTuple):
     """A rendered template: its text, in pieces of which some are fields."""
 
     pieces: tuple[str, ...]
 
-    @functools.cached_property
+    @property
     def text(self) -> str:
         return "".join(self.pieces)
 

@@ -50,9 +50,11 @@ def one_instance(instance: Instance, coder: Coder) -> tuple[Ids, Ids]:
         long = call(instance.passage, add_special_tokens=False, return_offsets_mapping=True)
         other = call(instance.question, add_special_tokens=False)["input_ids"]
         marked = [
-            (long.char_to_token(s.start), long.char_to_token(s.end - 1))
-            for s in (
-                *(instance.gold or ()), *instance.candidates, *(s for _, s in instance.elsewhere)
+            (long.char_to_token(start), long.char_to_token(end - 1))
+            for start, end in (
+                *((s.start, s.end) for s in instance.gold or ()),
+                *instance.candidates,
+                *((start, end) for _, start, end in instance.elsewhere),
             )
         ]
         windows(long["input_ids"], long["offset_mapping"], marked, len(other), coder)

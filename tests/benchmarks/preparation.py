@@ -4,14 +4,16 @@ Both sides read the same rows, render the same templates and use the same tokeni
 means what one writes first: for each example ``format.encode``, in which Jinja renders each
 template of each instance; for each instance one call of the Hugging Face tokenizer per text, and
 for a passage its windows and the tokens of its spans. Preparing starts with nothing remembered and
-counts what was cut. Both sides end with a list of features; writing them is not timed. Equal ids
-are checked before anything is timed, on the written file.
+counts what was cut. Both sides end with a list of features. Reading and checking the rows before,
+and writing the features after, is the same for both and not timed. Equal ids are checked before
+anything is timed, on the written file.
 """
 
 from __future__ import annotations
 
 import copy
 import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -23,6 +25,7 @@ from _coder import coder_for
 
 from formats import FORMATS
 from formats.base import Format
+from formats.examples import Example
 from formats.layout import Coder
 from formats.rows import FeatureRow
 from formats.store import FeatureStore
@@ -44,11 +47,13 @@ def sample_tasks() -> list[str]:
     return list(found.values())
 
 
-def row_by_row(task: Task, split: str, format: Format, coder: Coder, limit: int) -> list[Any]:
+def row_by_row(
+    task: Task, examples: Iterable[Example], format: Format, coder: Coder
+) -> list[Any]:
     """``(row, ids of the long text, ids of the other text)`` of every instance."""
     out = []
     with jinja_alone():
-        for number, example in enumerate(task.examples(split, limit=limit)):
+        for number, example in enumerate(examples):
             for instance in format.encode(example, task.prompt, sample=True):
                 out.append((number, *one_instance(instance, coder)))
     return out
@@ -80,24 +85,27 @@ def measure(task: Task, format: Format, coder: Coder, limit: int, repeats: int) 
     split = "train"
     rows = min(limit, task.count(split))
     preparation = Preparation(format, coder, split, train=True, limit=limit)
+    examples = list(task.examples(split, limit=limit))
+    at_hand = copy.copy(task)
+    object.__setattr__(at_hand, "examples", lambda *_, **__: iter(examples))
 
     def prepared() -> float:
         fresh = replace(preparation, coder=Coder(coder.tokenizer, coder.layout))
 
         def all_features() -> list[FeatureRow]:
             with young_only():
-                return list(feature_rows(task, fresh, {}))
+                return list(feature_rows(at_hand, fresh, {}))
 
         return seconds(all_features)
 
     def plain() -> float:
         # A copy has forgotten the words that the tokenizer has met.
         fresh = Coder(copy.deepcopy(coder.tokenizer), coder.layout)
-        return seconds(lambda: row_by_row(task, split, format, fresh, limit))
+        return seconds(lambda: row_by_row(task, examples, format, fresh))
 
     with tempfile.TemporaryDirectory() as folder:
         store = prepare(task, preparation, Path(folder))
-        wrong = disagreement(row_by_row(task, split, format, coder, limit), store)
+        wrong = disagreement(row_by_row(task, examples, format, coder), store)
         instances = sum(len(store[k].widths) for k in range(len(store)))
     taken = side_by_side({"prepare": prepared, "plain": plain}, repeats)
     rates = {n: Figures(tuple(rows / s for s in f.values)) for n, f in taken.items()}

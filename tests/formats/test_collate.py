@@ -58,7 +58,8 @@ def test_questions_share_a_passage_and_candidates() -> None:
     c = coder("bpe")
     good, bad = Span(0, 4), Span(5, 8)
     group: list[Instance] = [
-        ExtractInstance(q, "good bad", (g,), (good, bad)) for q, g in (("1", good), ("2 2", bad))
+        ExtractInstance(question, "good bad", (gold,), ((0, 4), (5, 8)))
+        for question, gold in (("1", good), ("2 2", bad))
     ]
     batch = collate(stored(c, group), c.layout, "extract")
     assert batch.closed is not None and batch.chosen is not None and batch.shift is not None

@@ -160,7 +160,8 @@ def test_types_and_candidates_become_tokens() -> None:
     c = coder("bpe")
     text = "good, bad. Ann saw Bob"
     where = {w: Span(text.index(w), text.index(w) + len(w)) for w in ("good", "bad", "Ann", "Bob")}
-    (closed,) = rows(c, extract(text, where["bad"], candidates=(where["good"], where["bad"])))
+    places = tuple((where[w].start, where[w].end) for w in ("good", "bad"))
+    (closed,) = rows(c, extract(text, where["bad"], candidates=places))
     listed = pairs(closed.closed, 3)
     assert [n for n, _, _ in listed] == [0, 1] and closed.candidates == 2
     assert pairs(closed.spans, 4) == [(0, *listed[1][1:], 0)]

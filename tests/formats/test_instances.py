@@ -19,6 +19,7 @@ from formats import (
 from formats.instances import SURE, Instance, Raw
 
 A, B = Span(0, 1), Span(2, 3)
+PLACES = ((0, 1), (2, 3))
 
 
 @pytest.mark.parametrize(
@@ -31,8 +32,8 @@ A, B = Span(0, 1), Span(2, 3)
         (EntailInstance("p", "h", 0.5), Entailment(0.0)),
         (ExtractInstance("q", "abc", (A,)), Spans((ScoredSpan(0, 1, SURE),))),
         (ExtractInstance("q", "abc", ()), Spans(())),
-        (ExtractInstance("q", "abc", (B,), (A, B)), Scores((-SURE, SURE))),
-        (ExtractInstance("q", "abc", (), (A, B)), Scores((-SURE, -SURE))),
+        (ExtractInstance("q", "abc", (B,), PLACES), Scores((-SURE, SURE))),
+        (ExtractInstance("q", "abc", (), PLACES), Scores((-SURE, -SURE))),
         (
             ExtractInstance("q", "abc", (Span(0, 1, "y"),), types=("x", "y")),
             Spans((ScoredSpan(0, 1, SURE, 1),)),

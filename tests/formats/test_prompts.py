@@ -123,7 +123,7 @@ def test_defaults_render(rows: dict[str, Any], kind: str, format: Format, langua
                 if kind in ("answer", "tag"):
                     assert not instance.candidates
                 else:
-                    listed = tuple(s.of(instance.passage) for s in instance.candidates)
+                    listed = tuple(instance.passage[a:b] for a, b in instance.candidates)
                     assert listed == option_words(example)
         elif format.name == "entail":
             hypotheses = [tuple(parts(i)) for i in instances]

@@ -150,7 +150,7 @@ def test_a_training_group_has_every_positive(kind: str, format: Format) -> None:
                     for spans in (one.candidates, other.candidates):
                         assert spans == () or len(set(spans)) == len(option_words(example))
                     for a, b in zip(one.candidates, other.candidates, strict=True):
-                        assert a.of(one.passage) == b.of(other.passage)
+                        assert one.passage[slice(*a)] == other.passage[slice(*b)]
                 else:
                     assert isinstance(one, GenerateInstance) and isinstance(other, GenerateInstance)
                     assert (one.target, one.options) == (other.target, other.options)
@@ -189,14 +189,14 @@ def test_occurrences_mark_the_answer_outside_the_list_only(
     example = MultipleChoice("c", "Which?", options, context, gold)
     format, prompt = Extract(occurrences=True), PROMPTS["choose", "en"]
     (plain,) = format.encode(example, prompt)
-    assert isinstance(plain, ExtractInstance) and plain.gold == (plain.candidates[gold],)
+    assert isinstance(plain, ExtractInstance) and plain.gold == (Span(*plain.candidates[gold]),)
     (trained,) = format.encode(example, prompt, sample=True)
     assert isinstance(trained, ExtractInstance) and trained.gold is not None
-    listed = trained.candidates[gold]
+    listed = Span(*trained.candidates[gold])
     assert listed in trained.gold
     more = [s for s in trained.gold if s != listed]
     assert [s.of(trained.passage) for s in more] == extra
-    assert all(s.start > max(c.end for c in trained.candidates) for s in more)
+    assert all(s.start > max(end for _, end in trained.candidates) for s in more)
 
 
 @pytest.mark.parametrize(("kind", "format"), CELLS)
@@ -451,7 +451,7 @@ def test_listed_options_are_where_the_instance_says() -> None:
     example = MultipleChoice("c", "an, or a?", ("a", "an", "an, a"), gold=2, context="a an")
     (instance,) = Extract().encode(example, PROMPTS["choose", "en"])
     assert isinstance(instance, ExtractInstance)
-    assert tuple(s.of(instance.passage) for s in instance.candidates) == example.options
+    assert tuple(instance.passage[a:b] for a, b in instance.candidates) == example.options
     assert instance.passage == "Options: a, an, an, a.\na an"
     assert instance.gold == (Span(16, 21),)
 

@@ -151,8 +151,8 @@ def test_starts_and_ends_speak_of_one_type() -> None:
 def test_a_candidate_in_no_window_is_the_worst(head: str) -> None:
     backbone = tiny("modernbert", "extract", head, window=40)
     text = "good bad. " + "boats and dogs " * 30
-    last = Span(len(text) - 5, len(text) - 1)
-    example = ExtractInstance("Which?", text, (), (Span(0, 4), Span(5, 8), last))
+    end = (len(text) - 5, len(text) - 1)
+    example = ExtractInstance("Which?", text, (), ((0, 4), (5, 8), end))
     rows = stored(backbone, [example])
     assert len(rows) > 2
     with torch.inference_mode():
