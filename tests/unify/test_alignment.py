@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +25,7 @@ from unify.alignment.reward import (
     train_discriminator,
     train_ranking,
 )
+from unify.alignment.saved import Saved
 from unify.alignment.sft import Steps, draws, fine_tune
 from unify.scoring import Coded, Engine, Request, Writing
 
@@ -107,24 +111,66 @@ def test_dpo_widens_the_margin(made: Engine) -> None:
 
 
 def test_ppo_raises_its_reward_and_the_penalty_holds_it(made: Engine) -> None:
-    """The reward is the share of tokens with an even number."""
     prompts = [(source, pair(made, source, target)) for source, target in TEXTS]
     start = {k: v.clone() for k, v in made.model.state_dict().items()}
-
-    def reward(places: Any, pairs: Any, texts: Any) -> torch.Tensor:
-        even = [sum(t % 2 == 0 for t in p.response) / len(p.response) for p in pairs]
-        return torch.tensor(even)
 
     writing = Writing(tokens=4, temperature=1.0)
     rate = 2e-2 if made.coder.layout.kind == "causal" else 4e-3  # the tiny T5 is drawn wider
     common: dict[str, Any] = {"iterations": 12, "rollouts": 16, "lr": rate, "writing": writing}
-    free = list(ppo(made, prompts, reward, PPO(beta=0.0, **common), seed=1))
+    free = list(ppo(made, prompts, even, PPO(beta=0.0, **common), seed=1))
     assert free[0].kl == pytest.approx(0, abs=1e-4)
     assert free[-1].reward > free[0].reward + 0.2
     made.model.load_state_dict(start)
-    held = list(ppo(made, prompts, reward, PPO(beta=2.0, **common), seed=1))
+    held = list(ppo(made, prompts, even, PPO(beta=2.0, **common), seed=1))
     assert held[0].reward == free[0].reward and held[0].texts == free[0].texts
     assert held[-1].kl < free[-1].kl
+
+
+def even(places: Any, pairs: Any, texts: Any) -> torch.Tensor:
+    """A reward: the share of tokens with an even number."""
+    return torch.tensor([sum(t % 2 == 0 for t in p.response) / len(p.response) for p in pairs])
+
+
+def trainings(made: Engine) -> dict[str, Callable[[Saved | None], Iterator[Any]]]:
+    """Loops of six iterations that may be left and begun again."""
+    pairs = [pair(made, source, target) for source, target in TEXTS]
+    prompts = [(source, p) for (source, _), p in zip(TEXTS, pairs, strict=True)]
+    how = PPO(iterations=6, rollouts=4, batch=2, lr=4e-3, ptx=0.5,
+              writing=Writing(tokens=3, temperature=1.0))  # fmt: skip
+    steps = Steps(steps=6, batch=2, lr=3e-3)
+    return {
+        "ppo": lambda saved: ppo(made, prompts, even, how, 0, pairs, saved),
+        "dpo": lambda saved: dpo(made, pairs_of(ranked(made)), 0.5, steps, 0, saved),
+    }
+
+
+@pytest.mark.parametrize("kind", ["ppo", "dpo"])
+def test_a_loop_that_was_left_goes_on_bit_for_bit(
+    kind: str, made: Engine, tmp_path: Path
+) -> None:
+    start = {k: v.clone() for k, v in made.model.state_dict().items()}
+    lived = list(trainings(made)[kind](None))
+    wanted = {k: v.clone() for k, v in made.model.state_dict().items()}
+    saved = Saved(tmp_path / "loop.ckpt", seconds=0)
+    for left_after in (2, 4):
+        made.model.load_state_dict(start)
+        told = list(islice(trainings(made)[kind](saved), left_after))
+        assert told == lived[:left_after] and saved.path.exists()
+    made.model.load_state_dict(start)
+    assert list(trainings(made)[kind](saved)) == lived
+    assert all(torch.equal(v, wanted[k]) for k, v in made.model.state_dict().items())
+    saved.path.write_bytes(saved.path.read_bytes()[:-9])  # torn: it begins anew
+    made.model.load_state_dict(start)
+    assert list(trainings(made)[kind](saved)) == lived
+    saved.remove()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_state_is_not_written_at_every_step(tmp_path: Path) -> None:
+    made = engine("llama")
+    saved = Saved(tmp_path / "loop.ckpt", seconds=3600)
+    list(trainings(made)["dpo"](saved))
+    assert not saved.path.exists()
 
 
 def test_ptx_keeps_what_was_learned() -> None:

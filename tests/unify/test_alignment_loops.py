@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,11 +15,13 @@ from formats.examples import TextGeneration
 from unify.alignment.loops import (
     Principle,
     Revised,
+    Round,
     critique_and_revise,
     hinted,
     rationale_of,
     star,
 )
+from unify.alignment.run_loops import keep_round, rounds_done
 from unify.reasoning import Chain, Demo, Question, question
 from unify.scoring import Writing
 
@@ -64,6 +68,21 @@ def test_star_keeps_what_is_right_and_asks_the_rest_with_a_hint() -> None:
         "Q: 2 + 3? (The answer is 5.)\nA:", "Q: 9 + 9? (The answer is 18.)\nA:"
     ]  # fmt: skip
     assert hinted(rows[0], "2").text == "1 + 1? (The answer is 2.)"
+    ended: list[Round] = []
+    asked_before = len(first.prompts) + len(better.prompts)
+    lm, again = star(first, rows, Chain(), train, 3, done=rounds, keep=ended.append)
+    assert again[:2] == rounds and ended == again[2:] and len(first.prompts) == 5
+    assert len(seen) == 5 and len(first.prompts) + len(better.prompts) == asked_before + 3
+
+
+def test_rounds_of_star_are_read_back(tmp_path: Path) -> None:
+    ground: Any = SimpleNamespace(folder=tmp_path, about="these settings")
+    made = [Round(n, 1, n, 3, (Demo("1 + 1?", "2", "One more."),)) for n in range(2)]
+    for one in made:
+        keep_round(ground, one)
+    assert rounds_done(ground, 3) == made and rounds_done(ground, 1) == made[:1]
+    ground.about = "other ones"
+    assert rounds_done(ground, 3) == []
 
 
 def test_star_without_hints_may_keep_nothing() -> None:

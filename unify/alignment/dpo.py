@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from ..scoring import Engine
 from . import losses
 from .policy import Pair, read
 from .reward import Ranking, frozen
+from .saved import Saved
 from .sft import Steps, draws, optimizer, step
 
 
@@ -34,12 +36,18 @@ def pairs_of(rankings: Sequence[Ranking]) -> list[tuple[Pair, Pair]]:
 
 
 def dpo(
-    engine: Engine, pairs: Sequence[tuple[Pair, Pair]], beta: float, how: Steps, seed: int = 0
+    engine: Engine, pairs: Sequence[tuple[Pair, Pair]], beta: float, how: Steps, seed: int = 0,
+    saved: Saved | None = None,
 ) -> Iterator[Step]:
-    """Trains the engine's model in place on (chosen, rejected) pairs."""
+    """Trains the engine's model in place on (chosen, rejected) pairs. With ``saved``, steps of an
+    earlier call are told again, and training goes on behind them."""
     model, reference = engine.model, frozen(engine.model)
-    made = optimizer(model, how)
+    made, rng = optimizer(model, how), random.Random()  # the draws are all made beforehand
+    all_told = saved.begin(model, made, rng, Step) if saved else []
+    yield from all_told
     for number, places in enumerate(draws(len(pairs), how, seed)):
+        if number < len(all_told):
+            continue
         flat = [text for i in places for text in pairs[i]]
         with torch.no_grad():
             held = read(engine, reference, flat).logprobs.sum(1).view(-1, 2)
@@ -47,4 +55,8 @@ def dpo(
         loss = losses.dpo(told, held, beta)
         step(model, made, loss, how)
         gain = (told - held).detach()
-        yield Step(number, float(loss.detach()), beta * float((gain[:, 0] - gain[:, 1]).mean()))
+        margin = beta * float((gain[:, 0] - gain[:, 1]).mean())
+        all_told.append(Step(number, float(loss.detach()), margin))
+        if saved:
+            saved.keep(model, made, rng, all_told)
+        yield all_told[-1]

@@ -21,6 +21,7 @@ from . import losses
 from .data import Preference, Row, Sampled, rankings, rows, sample
 from .policy import read
 from .reward import RewardModel, agreement, train_ranking
+from .saved import Saved
 from .sft import Steps
 
 REPLIES = (
@@ -98,15 +99,18 @@ class Ground:
         )  # fmt: skip
 
 
-def arm(ground: Ground, name: str, outcome: Outcome, train: Callable[[Outcome], None]) -> None:
-    """Adds what ``train`` brings for the arm ``name``; an arm that an earlier run of the same
-    folder finished is read back instead."""
+def arm(
+    ground: Ground, name: str, outcome: Outcome, train: Callable[[Outcome, Saved], None]
+) -> None:
+    """Adds what ``train`` brings for the arm ``name``. An arm that an earlier run of the same
+    folder finished is read back instead; one that it began goes on."""
     path = ground.folder / "arms" / f"{digest(ground.about, name)}.json"
     if not path.exists():
-        own = Outcome()
-        train(own)
+        own, saved = Outcome(), Saved(path.with_suffix(".ckpt"))
+        train(own, saved)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(asdict(own)))
+        saved.remove()
     outcome.take(json.loads(path.read_text(encoding="utf-8")))
 
 

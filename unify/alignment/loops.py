@@ -41,14 +41,18 @@ def rationale_of(text: str, marker: str) -> str:
 
 def star(
     lm: LM, questions: Sequence[Question], chain: Chain, train: Train, rounds: int,
-    hints: bool = True,
+    hints: bool = True, done: Sequence[Round] = (),
+    keep: Callable[[Round], None] = lambda _: None,
 ) -> tuple[LM, list[Round]]:
     """STaR (Zelikman et al. 2022): rationales whose answer is right are kept, the model is
     fine-tuned on them, and again. With ``hints``, questions that it got wrong are asked once more
-    with their answer; the hint is left out of what is kept. Raises ConfigError where a round kept
-    nothing."""  # fmt: skip
-    told = []
-    for number in range(rounds):
+    with their answer; the hint is left out of what is kept. ``keep`` is given each round as it
+    ends; rounds that an earlier call ``done`` are trained on, not asked again. Raises ConfigError
+    where a round kept nothing."""  # fmt: skip
+    told = list(done)
+    for earlier in told:
+        lm = train(earlier.kept)
+    for number in range(len(told), rounds):
         kept: dict[int, Demo] = {}
         wrong = list(range(len(questions)))
         counts = []
@@ -69,6 +73,7 @@ def star(
         demos = tuple(kept[k] for k in sorted(kept))
         hinted_count = counts[-1] - counts[0]
         told.append(Round(number, counts[0], hinted_count, len(questions), demos))
+        keep(told[-1])
         lm = train(demos)
     return lm, told
 

@@ -15,6 +15,7 @@ from ..scoring import Engine, Writing, write_samples
 from . import losses
 from .policy import Pair, Read, read
 from .reward import frozen
+from .saved import Saved
 from .sft import Steps, optimizer, step, token_loss
 
 Reward = Callable[[Sequence[int], Sequence[Pair], Sequence[str]], Tensor]
@@ -76,9 +77,11 @@ def ppo(
     how: PPO,
     seed: int = 0,
     pretraining: Sequence[Pair] = (),
+    saved: Saved | None = None,
 ) -> Iterator[Trained]:
     """Trains the engine's model in place, one iteration at a time. ``prompts`` are sources with
-    their tokens (:func:`~unify.alignment.policy.pair`)."""
+    their tokens (:func:`~unify.alignment.policy.pair`). With ``saved``, iterations of an earlier
+    call are told again, and training goes on behind them."""
     model, reference = engine.model, frozen(engine.model)
     head = nn.Linear(model.config.get_text_config().hidden_size, 1)
     nn.init.zeros_(head.weight)
@@ -87,7 +90,9 @@ def ppo(
     steps = Steps(lr=how.lr, clip=how.norm)
     made = optimizer(both, steps)
     rng = random.Random(f"ppo {seed}")
-    for iteration in range(how.iterations):
+    told = saved.begin(both, made, rng, Trained) if saved else []
+    yield from told
+    for iteration in range(len(told), how.iterations):
         places = [rng.randrange(len(prompts)) for _ in range(how.rollouts)]
         numbers = [iteration * how.rollouts + k for k in range(how.rollouts)]
         rolled = _roll(engine, reference, head, prompts, places, numbers, reward, how, seed)
@@ -100,13 +105,18 @@ def ppo(
                     loss = loss + how.ptx * token_loss(engine, model, mixed)
                 step(both, made, loss, steps)
         lengths = rolled.old.mask.sum(1).mean()
-        yield Trained(
-            iteration,
-            float(rolled.score.mean()),
-            float(rolled.kl.mean()),
-            float(lengths),
-            rolled.texts,
+        told.append(
+            Trained(
+                iteration,
+                float(rolled.score.mean()),
+                float(rolled.kl.mean()),
+                float(lengths),
+                rolled.texts,
+            )
         )
+        if saved:
+            saved.keep(both, made, rng, told)
+        yield told[-1]
 
 
 @torch.no_grad()

@@ -3,13 +3,18 @@ it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
 
+from ..files import write_whole
+from ..kept import digest
 from ..reasoning import LM, Chain, Demo, EngineLM, Layout, Question, question
 from ..report.data import save_json
 from .ground import Ground, Outcome, mean, measured, save_model
-from .loops import Principle, critique_and_revise, right, star
+from .loops import Principle, Round, critique_and_revise, right, star
 from .policy import pair
 from .sft import fine_tune
 
@@ -42,8 +47,9 @@ def run_star(ground: Ground) -> Outcome:
         trained.append(engine)
         return EngineLM(engine)
 
+    done, keep = rounds_done(ground, settings["rounds"]), partial(keep_round, ground)
     first = EngineLM(trained[0])
-    _, told = star(first, asked, chain, train, settings["rounds"], settings["hints"])
+    _, told = star(first, asked, chain, train, settings["rounds"], settings["hints"], done, keep)
     scores = [_share(EngineLM(e), held, chain) for e in trained]
     for number, found in enumerate(told, 1):
         kept = [asdict(d) for d in found.kept]
@@ -58,6 +64,26 @@ def run_star(ground: Ground) -> Outcome:
     outcome.add("held-out questions right", "STaR", scores)
     save_model(trained[-1], ground.folder / "model")
     return outcome
+
+
+def _round_file(ground: Ground, number: int) -> Path:
+    return ground.folder / "rounds" / f"{digest(ground.about, number)}.json"
+
+
+def keep_round(ground: Ground, found: Round) -> None:
+    path = _round_file(ground, found.number)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(asdict(found)))
+
+
+def rounds_done(ground: Ground, most: int) -> list[Round]:
+    """The rounds that an earlier run of the same folder ended, from the first one on."""
+    found: list[Round] = []
+    while len(found) < most and (path := _round_file(ground, len(found))).exists():
+        told = json.loads(path.read_text(encoding="utf-8"))
+        kept = tuple(Demo(**demo) for demo in told.pop("kept"))
+        found.append(Round(**told, kept=kept))
+    return found
 
 
 def _share(lm: LM, held: Sequence[Question], chain: Chain) -> float:

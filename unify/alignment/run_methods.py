@@ -16,6 +16,7 @@ from .ground import Ground, Outcome, arm, mean, measured, reward_model, save_mod
 from .policy import Pair
 from .ppo import PPO, Reward, ppo
 from .reward import RewardModel, train_discriminator
+from .saved import Saved
 from .sft import fine_tune
 
 KL = "KL (nats per reply)"
@@ -45,7 +46,8 @@ def run_ppo(ground: Ground) -> Outcome:
 
 
 def ppo_arm(
-    ground: Ground, name: str, beta: float, model: RewardModel, reward: Reward, outcome: Outcome
+    ground: Ground, name: str, beta: float, model: RewardModel, reward: Reward,
+    outcome: Outcome, saved: Saved,
 ) -> None:
     """One policy, trained against ``reward`` with a KL penalty of ``beta``."""
     prompts = [(r.prompt, r.pair) for r in ground.train]
@@ -54,7 +56,7 @@ def ppo_arm(
     mixed = [r.pair for r in ground.train] if how.ptx else []
     lines: dict[str, list[float]] = {"reward": [], "intended": [], KL: []}
     with progress(f"PPO, {name}", how.iterations, "iterations") as advance:
-        for told in ppo(engine, prompts, reward, how, ground.seed, mixed):
+        for told in ppo(engine, prompts, reward, how, ground.seed, mixed, saved):
             lines["reward"].append(told.reward)
             lines[KL].append(told.kl)
             lines["intended"].append(
@@ -78,11 +80,12 @@ def run_dpo(ground: Ground) -> Outcome:
 
 
 def dpo_arm(
-    ground: Ground, name: str, beta: float, pairs: Sequence[tuple[Pair, Pair]], outcome: Outcome
+    ground: Ground, name: str, beta: float, pairs: Sequence[tuple[Pair, Pair]],
+    outcome: Outcome, saved: Saved,
 ) -> None:
     """One policy, trained on pairs of a better and a worse reply."""
     engine = ground.fresh()
-    told = list(dpo(engine, pairs, beta, ground.steps("steps"), ground.seed))
+    told = list(dpo(engine, pairs, beta, ground.steps("steps"), ground.seed, saved))
     outcome.add("loss", name, [t.loss for t in told])
     outcome.add("margin", name, [t.margin for t in told])
     measured(ground, engine, name, None, outcome)
