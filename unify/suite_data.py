@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from formats.base import Format
-from formats.errors import ConfigError
+from formats.errors import ConfigError, UnifyError
 from formats.examples import TextGeneration, texts_of
 from formats.layout import Coder
-from tasks import catalogue
+from tasks import catalogue, suites
 from tasks.cleaning import cleaned
 from tasks.subsets import shortfalls
 from tasks.suites import Suite
@@ -33,6 +33,18 @@ class Ready:
     unseen: list[Task]
     skipped: dict[str, str] = field(default_factory=dict)
     leaks: list[Leak] = field(default_factory=list)
+
+
+def called(suite: Suite) -> str:
+    """The suite's name; where it was given other tasks than its file has, these."""
+    try:
+        declared = suites.load(suite.name)
+    except UnifyError:  # one that is made from another
+        return suite.name
+    if (declared.seen, declared.unseen) == (suite.seen, suite.unseen):
+        return suite.name
+    names = suite.seen or suite.unseen
+    return ", ".join(names) if len(names) <= 3 else f"{suite.name} with {len(names)} tasks"
 
 
 def suite_key(suite: Suite) -> str:

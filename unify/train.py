@@ -27,7 +27,7 @@ from .progress import progress
 from .prompts import protocol, recipes
 from .quiet import quiet
 from .report import Report, write
-from .suite_data import Ready, data_notes, features, leak_dict, load_suite, met_notes
+from .suite_data import Ready, called, data_notes, features, leak_dict, load_suite, met_notes
 
 
 def limits(suite: Suite, data: Mapping[str, Any]) -> dict[str, int | None]:
@@ -241,7 +241,7 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         backbone, ready, format, settings, config["on_bad_row"], few
     )
     report = Report(
-        title=f"{suite.name} as {format.name}",
+        title=f"{called(suite)} as {format.name}",
         unseen=results,
         held_out=held_out,
         seen=[t.name for t in ready.seen],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from unify_helpers import tiny
 
 from formats.errors import ConfigError
 from formats.examples import texts_of
-from tasks import catalogue
+from tasks import catalogue, suites
 from tasks.suites import Suite
 from unify.cli import main
 from unify.evaluation import TaskResult
@@ -20,7 +21,7 @@ from unify.report import Report, macro_line
 from unify.report.files import read_json
 from unify.report.html import report_page
 from unify.report.tables import render, report_view
-from unify.suite_data import suite_texts
+from unify.suite_data import called, suite_texts
 
 QUICK = [
     "suite.seen=[sample_trade_goods]", "suite.unseen=[]", "suite.limits.train=16",
@@ -103,3 +104,12 @@ def test_frozen_parameters_stay(tmp_path: Path) -> None:
     assert left_out == ["model.embeddings.word_embeddings.weight"]
     with pytest.raises(ConfigError, match="no parameter to freeze"):
         Optimization(frozen=("*nothing*",)).configure(backbone, 10)
+
+
+def test_a_suite_of_other_tasks_is_called_by_them() -> None:
+    sample = suites.load("sample")
+    assert called(sample) == "sample"
+    assert called(replace(sample, seen=("my_task",), unseen=())) == "my_task"
+    assert called(replace(sample, seen=(), unseen=("a", "b"))) == "a, b"
+    assert called(replace(sample, seen=("a", "b", "c", "d"))) == "sample with 4 tasks"
+    assert called(replace(sample, name="made in place")) == "made in place"

@@ -176,7 +176,10 @@ def test_the_headline_and_what_was_skipped():
         "; 1 task without a value left out"
     )
     assert render(skipped_lines(report)) == "Skipped: 1 task\n  essay: no span at all\n"
-    assert macro_line(Report("r")) == "Macro average: no unseen task has a value."
+    assert macro_line(Report("r")) == (
+        "Nothing was evaluated: no unseen task has a result. suite.held_out=true scores seen tasks "
+        "on rows that training leaves out."
+    )
 
 
 def test_allowed_leaks_are_said_on_the_terminal(capsys):

@@ -85,6 +85,11 @@ def results_table(report: Report, kind: str = UNSEEN) -> Table:
 
 def macro_line(report: Report, kind: str = UNSEEN) -> str:
     """The average of the results of ``kind`` in one sentence, or one for each setting."""
+    if not kinds(report):
+        return (
+            f"Nothing was evaluated: no {UNSEEN} has a result. suite.held_out=true scores "
+            "seen tasks on rows that training leaves out."
+        )
     results = kinds(report).get(kind, ())
     settings = by_setting(results)
     if len(settings) < 2:
