@@ -195,3 +195,22 @@ def test_every_choice_starts(
     out, err = capsys.readouterr()
     assert status == 0, err
     assert "sample_sea_state" in out and (tmp_path / "runs" / "one" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "lr", "head_lr"),
+    [
+        ([], 2.0e-3, None),
+        (["model=minilm"], 5.0e-5, 1.0e-3),
+        (["model=hf", "model.name=a", "format=generate", "learner=metaicl"], 5.0e-5, 1.0e-3),
+        (["model=minilm", "model.lr=1e-4"], 1.0e-4, 1.0e-3),
+        (["model=minilm", "learner.optimization.lr=1e-3"], 1.0e-3, 1.0e-3),
+        (["model=minilm", "learner=lora"], 1.0e-3, None),
+        (["experiment=metaicl_sample"], 1.0e-3, None),
+    ],
+)
+def test_a_pretrained_model_begins_at_a_rate_of_its_own(
+    overrides: list[str], lr: float, head_lr: float | None
+) -> None:
+    found = compose("train", overrides)["learner"]["optimization"]
+    assert (found["lr"], found["head_lr"]) == (lr, head_lr)

@@ -299,6 +299,13 @@ def test_decay_spares_what_has_one_dimension_and_heads_have_their_rate() -> None
     assert sum(len(g["params"]) for g in groups) == len(list(backbone.parameters()))
 
 
+def test_a_head_within_a_pretrained_model_is_not_new() -> None:
+    backbone = tiny("modernbert", "generate")  # a masked language model with a head of its own
+    assert any(n.startswith("model.head.") for n, _ in backbone.named_parameters())
+    groups = Optimization(lr=1e-3, head_lr=5e-3).configure(backbone, 10)["optimizer"].param_groups
+    assert {g["initial_lr"] for g in groups} == {1e-3}
+
+
 @pytest.mark.parametrize("bad", [{"lr": 0.0}, {"schedule": "step"}, {"warmup": 1.0}])
 def test_impossible_optimizations(bad: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):

@@ -84,7 +84,10 @@ class Optimization:
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in module.named_parameters():
             if parameter.requires_grad:
-                key = (parameter.ndim >= 2, ".head." in f".{name}")
+                # A pretrained model may have a head within it: that one is not new.
+                outer, _, _ = f".{name}".partition(".head.")
+                new = outer != f".{name}" and ".model" not in outer
+                key = (parameter.ndim >= 2, new)
                 groups.setdefault(key, []).append(parameter)
         settings = [
             {
