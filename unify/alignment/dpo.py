@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -42,12 +41,11 @@ def dpo(
     """Trains the engine's model in place on (chosen, rejected) pairs. With ``saved``, steps of an
     earlier call are told again, and training goes on behind them."""
     model, reference = engine.model, frozen(engine.model)
-    made, rng = optimizer(model, how), random.Random()  # the draws are all made beforehand
-    all_told = saved.begin(model, made, rng, Step) if saved else []
+    made = optimizer(model, how)
+    all_told = saved.begin(Step, model, made) if saved else []
     yield from all_told
-    for number, places in enumerate(draws(len(pairs), how, seed)):
-        if number < len(all_told):
-            continue
+    begun = len(all_told)
+    for number, places in enumerate(draws(len(pairs), how, seed)[begun:], begun):
         flat = [text for i in places for text in pairs[i]]
         with torch.no_grad():
             held = read(engine, reference, flat).logprobs.sum(1).view(-1, 2)
@@ -58,5 +56,5 @@ def dpo(
         margin = beta * float((gain[:, 0] - gain[:, 1]).mean())
         all_told.append(Step(number, float(loss.detach()), margin))
         if saved:
-            saved.keep(model, made, rng, all_told)
+            saved.keep(all_told, model, made)
         yield all_told[-1]

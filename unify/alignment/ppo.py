@@ -90,7 +90,7 @@ def ppo(
     steps = Steps(lr=how.lr, clip=how.norm)
     made = optimizer(both, steps)
     rng = random.Random(f"ppo {seed}")
-    told = saved.begin(both, made, rng, Trained) if saved else []
+    told = saved.begin(Trained, both, made, rng) if saved else []
     yield from told
     for iteration in range(len(told), how.iterations):
         places = [rng.randrange(len(prompts)) for _ in range(how.rollouts)]
@@ -115,7 +115,7 @@ def ppo(
             )
         )
         if saved:
-            saved.keep(both, made, rng, told)
+            saved.keep(told, both, made, rng)
         yield told[-1]
 
 

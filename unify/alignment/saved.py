@@ -26,7 +26,11 @@ class Saved:
     _last: float = field(default_factory=time.monotonic, repr=False)
 
     def begin(
-        self, model: nn.Module, made: torch.optim.Optimizer, rng: random.Random, kind: type[T]
+        self,
+        kind: type[T],
+        model: nn.Module,
+        made: torch.optim.Optimizer,
+        rng: random.Random | None = None,
     ) -> list[T]:
         """Brings weights, optimizer and draws to where the loop stood; what it told until then,
         each a dataclass of ``kind``. Nothing where no whole file is."""
@@ -35,15 +39,16 @@ class Saved:
         found: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
         model.load_state_dict(found["weights"])
         made.load_state_dict(found["optimizer"])
-        rng.setstate(found["rng"])
+        if rng is not None:
+            rng.setstate(found["rng"])
         return [kind(**one) for one in found["told"]]
 
     def keep(
         self,
+        told: Sequence[Any],
         model: nn.Module,
         made: torch.optim.Optimizer,
-        rng: random.Random,
-        told: Sequence[Any],
+        rng: random.Random | None = None,
     ) -> None:
         """Writes the file, if it is time to."""
         if time.monotonic() - self._last < self.seconds:
@@ -51,7 +56,7 @@ class Saved:
         state = {
             "weights": model.state_dict(),
             "optimizer": made.state_dict(),
-            "rng": rng.getstate(),
+            "rng": None if rng is None else rng.getstate(),
             "told": [asdict(one) for one in told],
         }
         checkpoints.write(state, self.path)

@@ -84,10 +84,9 @@ class Optimization:
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in module.named_parameters():
             if parameter.requires_grad:
-                # A pretrained model may have a head within it: that one is not new.
-                outer, _, _ = f".{name}".partition(".head.")
-                new = outer != f".{name}" and ".model" not in outer
-                key = (parameter.ndim >= 2, new)
+                # A head within the pretrained model is not new.
+                outside = f".{name}".partition(".model.")[0] + "."
+                key = (parameter.ndim >= 2, ".head." in outside)
                 groups.setdefault(key, []).append(parameter)
         settings = [
             {

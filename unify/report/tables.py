@@ -85,12 +85,13 @@ def results_table(report: Report, kind: str = UNSEEN) -> Table:
 
 def macro_line(report: Report, kind: str = UNSEEN) -> str:
     """The average of the results of ``kind`` in one sentence, or one for each setting."""
-    if not kinds(report):
+    found = kinds(report)
+    if not found:
         return (
             f"Nothing was evaluated: no {UNSEEN} has a result. suite.held_out=true scores "
             "seen tasks on rows that training leaves out."
         )
-    results = kinds(report).get(kind, ())
+    results = found.get(kind, ())
     settings = by_setting(results)
     if len(settings) < 2:
         return _average_line(results, kind)
