@@ -8,7 +8,7 @@ import string
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
-from .errors import TemplateError, UnsupportedCell
+from .errors import RowError, TemplateError, UnsupportedCell
 from .examples import (
     Answer,
     Example,
@@ -185,12 +185,12 @@ class Format:
 
         ``sample=True`` makes a training group: listed options come in a random order, seeded by
         the example's id, and large candidate sets are thinned (which reads the gold).
-        Raises UnsupportedCell, TemplateError.
+        Raises UnsupportedCell, TemplateError, RowError (an instance too large to be asked).
         """
         cell = self._cell(example)
         try:
             yield from cell.encode(self._ask(example, prompt, template, sample))
-        except TemplateError as error:
+        except (RowError, TemplateError) as error:
             raise error.at(row=example.id, format=self.name, template=template) from None
 
     def decode(

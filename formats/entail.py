@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -12,7 +12,7 @@ from typing import ClassVar, TypeAlias
 
 from .base import Ask, Cell, Format, best, choose, option_words, unheld
 from .candidates import candidates
-from .errors import ConfigError
+from .errors import ConfigError, RowError
 from .examples import (
     Answer,
     MultiLabelClassification,
@@ -145,9 +145,21 @@ def _thin(ask: Ask, spans: Sequence[Place], gold: set[Place]) -> Sequence[Place]
     return [s for s in spans if s in kept]
 
 
+MOST_CHARACTERS = 100_000_000  # of one row's hypotheses: half a minute of a tokenizer
+
+
 def _asked(
-    premise: str, about: Callable[[str], str], text: str, places: Iterable[Place], gold: Gold
+    premise: str, about: Callable[[str], str], text: str, places: Sequence[Place], gold: Gold
 ) -> Iterator[EntailInstance]:
+    first = [about(text[start:end]) for start, end in places[:1]]
+    repeated = len(places) * len("".join(first))
+    if repeated > MOST_CHARACTERS:
+        raise RowError(
+            "hypotheses that repeat a long question for each of many candidates",
+            got=f"{len(places):,} candidates, {repeated:,} characters",
+            expected=f"at most {MOST_CHARACTERS:,} characters in a row's hypotheses",
+            fix="a shorter question or passage, a smaller format.max_words, or format=extract",
+        )
     for place in places:
         yes = None if gold is None else float(place in gold)
         yield EntailInstance(premise, about(text[place[0] : place[1]]), yes)

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from .garbage import no_last_look, young_only
+
 VERBS = {
     "train": "train across a suite's seen tasks, evaluate on its unseen ones, write a report",
     "evaluate": "a saved run or any Hugging Face model, zero- or few-shot, on other tasks",
@@ -45,6 +47,8 @@ Every verb explains itself: unify <verb> --help
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb; returns the exit status (0 done, 1 refused with a message, 2 misuse)."""
+    if argv is None:
+        no_last_look()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         width = max(map(len, VERBS))
@@ -61,7 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"unknown verb {verb!r}: {did_you_mean(verb, VERBS)}", file=sys.stderr)
         return 2
-    module = import_module(f".commands.{verb}", __package__)
+    with young_only():
+        module = import_module(f".commands.{verb}", __package__)
     if any(a in ("-h", "--help") for a in rest):
         print((module.__doc__ or "").strip())
         return 0

@@ -14,8 +14,12 @@ from pathlib import Path
 
 def main() -> None:
     folder, data, out, *more = sys.argv[1:]
-    from unify.scoring import Request, load
-    from unify.scoring._memory import Budget
+    from unify.garbage import no_last_look, young_only
+
+    no_last_look()  # as the command line does
+    with young_only():
+        from unify.scoring import Request, load
+        from unify.scoring._memory import Budget
 
     engine = load(folder, budget=Budget(int(more[0])) if more else None)
     rows = [json.loads(line) for line in Path(data).read_text().splitlines()]

@@ -32,7 +32,8 @@ from formats.store import FeatureStore
 from tasks import catalogue, suites
 from tasks.task import Task
 from unify.data import Preparation, prepare
-from unify.data.prepare import feature_rows, young_only
+from unify.data.prepare import feature_rows
+from unify.garbage import young_only
 from unify.quiet import quiet
 
 BAR = 3.0

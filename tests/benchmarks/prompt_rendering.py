@@ -23,7 +23,8 @@ from _bench import Figures, finish, parser, seconds, side_by_side, table
 from formats import FORMATS
 from formats.layout import Coder, probe_layout
 from unify.data import Preparation
-from unify.data.prepare import feature_rows, young_only
+from unify.data.prepare import feature_rows
+from unify.garbage import young_only
 from unify.own import task_from_rows
 from unify.quiet import quiet
 

@@ -19,7 +19,7 @@ from formats import (
     oracle,
 )
 from formats.candidates import candidates, words
-from formats.errors import ConfigError
+from formats.errors import ConfigError, RowError
 from formats.lengths import length_in_words
 
 TEXT = "Ann Lee met Bob in New York"
@@ -103,3 +103,18 @@ def test_bounds_that_make_no_sense() -> None:
         Entail(bounds=(("tag", 0),))
     with pytest.raises(ConfigError, match="no mapping"):
         Entail(bounds="mine")  # type: ignore[arg-type]
+
+
+def test_a_long_question_for_many_candidates_is_refused_at_once() -> None:
+    def row(question: str) -> QuestionAnswering:
+        return QuestionAnswering("9", question, "a b c d " * 1_000, None)
+
+    prompt = default_prompt("answer")
+    with pytest.raises(RowError, match="repeat a long question") as caught:
+        next(iter(Entail(max_words=8).encode(row("why " * 2_000), prompt)))
+    assert caught.value.where["row"] == "9" and "format=extract" in str(caught.value)
+    assert "31,972 candidates" in str(caught.value)
+    # Thinned for training, the same row is asked.
+    gold = frozenset([Span(0, 1)])
+    seen = QuestionAnswering("9", "why " * 2_000, "a b c d " * 1_000, (gold,))
+    assert len(list(Entail(max_words=8).encode(seen, prompt, sample=True))) == 4

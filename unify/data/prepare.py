@@ -24,6 +24,8 @@ from formats.store import FeatureStore, write
 from tasks.sources import cache_root
 from tasks.task import Skipped, Task
 
+from ..garbage import young_only
+
 CHUNK = 512  # rows that are rendered and tokenized together
 
 
@@ -215,17 +217,3 @@ def locked(folder: Path, key: str, wait: bool) -> Iterator[bool]:
         except OSError:  # no locks here: at worst the same file is made twice
             pass
         yield True
-
-
-@contextmanager
-def young_only() -> Iterator[None]:
-    """No automatic garbage collection: each of Python's would walk over all that the libraries
-    hold, again and again, which takes as long as the work itself. :func:`feature_rows` collects
-    what is young after every chunk."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()

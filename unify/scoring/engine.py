@@ -154,10 +154,10 @@ class Engine:
         work = self.scorer.work
         self.scorer.work = Work()
         try:
+            alone = [self.plain(c)[0] for c in coded]
             for tokens in (48, 160) if small else (usual,):
                 self.budget.tokens = tokens
-                slots = self.scorer.score(coded)
-                apart = worst(slots, [self.plain(c)[0] for c in coded])
+                apart = worst(self.scorer.score(coded), alone)
                 if not apart <= tolerance(self.model):
                     self.why = f"shared and plain scores differed by {apart:.2g} per token"
                     return

@@ -7,6 +7,8 @@ from typing import Any
 from formats.errors import ConfigError
 from formats.layout import Coder, Kind, probe_layout
 
+from ..garbage import young_only
+from ._memory import keep_freed
 from .engine import Engine
 
 _AUTO: dict[str, str] = {
@@ -28,6 +30,16 @@ def load(
 ) -> Engine:
     """Weights and tokenizer from ``name``, without remote code. ``window`` (tokens) is the
     configuration's own unless given; ``engine`` goes to :class:`Engine`."""
+    with young_only():
+        model, coder = _loaded(name, window, dtype, revision)
+    if device == "cpu":
+        keep_freed()
+    return Engine(in_one_kernel(model).to(device), coder, **engine)
+
+
+def _loaded(
+    name: str, window: int | None, dtype: str, revision: str | None
+) -> tuple[Any, Coder]:
     import torch
     import transformers
     from transformers import AutoConfig, AutoTokenizer
@@ -49,8 +61,7 @@ def load(
             expected="a Hugging Face folder or a hub id that this machine can reach",
         ) from error
     kind: Kind = "masked" if found == "encoder" else found  # type: ignore[assignment]
-    coder = Coder(tokenizer, probe_layout(tokenizer, kind, window or limit(config)))
-    return Engine(in_one_kernel(model).to(device), coder, **engine)
+    return model, Coder(tokenizer, probe_layout(tokenizer, kind, window or limit(config)))
 
 
 def in_one_kernel(model: Any) -> Any:
