@@ -61,7 +61,7 @@ def compose(name: str, overrides: Sequence[str]) -> Plain:
     with initialize_config_module("conf", version_base="1.3"):
         try:
             config = hydra_compose(name, overrides=opened(overrides), return_hydra_config=True)
-            values = plain(config)
+            values = plain(config, config.hydra.overrides.task)
         except (HydraException, OmegaConfBaseException) as error:
             raise _explained(name, overrides, error) from None
     for override in overrides:
@@ -93,12 +93,13 @@ def _check_number(name: str, overrides: Sequence[str], override: str, values: Pl
         )
 
 
-def plain(config: Any) -> Plain:
+def plain(config: Any, overrides: Sequence[str]) -> Plain:
     """A composed configuration as plain values, its suite named, Hydra's own part left out."""
     from omegaconf import OmegaConf
 
     choice = OmegaConf.select(config, "hydra.runtime.choices.suite")
     own = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])
+    _begin_with(own, overrides)
     missing = sorted(OmegaConf.missing_keys(own))
     if missing:
         raise ConfigError(
@@ -111,6 +112,27 @@ def plain(config: Any) -> Plain:
     if _at(values, "protocol.task") is not None:  # by what the method is called in the table
         values["protocol"]["method"] = OmegaConf.select(config, "hydra.runtime.choices.learner")
     return values  # type: ignore[return-value]
+
+
+def _begin_with(config: Any, overrides: Sequence[str]) -> None:
+    """Where ``init`` names a run, its ``model`` section, too: the rate that suits those weights,
+    and what they met before. What the command line sets of it stays. Raises RunError."""
+    from omegaconf import OmegaConf
+
+    origin = config.get("init")
+    if not origin or "model" not in config:
+        return
+    from . import runs
+
+    before = runs.read_config(runs.find(origin)).get("model")
+    if not isinstance(before, Mapping):
+        return
+    keys = [o.lstrip("+").partition("=")[0] for o in overrides]
+    given = {k: OmegaConf.select(config, k) for k in keys if k.startswith("model.")}
+    begun = {**before, "head_lr": None} if "head_lr" in before else before  # no head is new
+    OmegaConf.update(config, "model", begun, merge=False, force_add=True)
+    for key, value in given.items():
+        OmegaConf.update(config, key, value, force_add=True)
 
 
 def _explained(name: str, overrides: Sequence[str], error: Exception) -> Exception:
@@ -157,7 +179,7 @@ def sweep(name: str, overrides: Sequence[str], job: Callable[[Plain, Path], Any]
         with open_dict(whole):
             choices = dict(HydraConfig.get().runtime.choices)
             whole.hydra = {"runtime": {"choices": choices}}
-        values = plain(whole)
+        values = plain(whole, HydraConfig.get().overrides.task)
         # By what the run is called in the table: several files may set the same name.
         values["choices"] = {k: v for k, v in choices.items() if "/" not in k and v is not None}
         job(values, Path(HydraConfig.get().runtime.output_dir))

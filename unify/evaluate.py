@@ -19,7 +19,7 @@ from .backbones import Backbone
 from .quiet import quiet
 from .report import Report, write
 from .study import check, study, write_study
-from .suite_data import data_notes, leak_dict, load_suite, met_notes
+from .suite_data import called, data_notes, leak_dict, load_suite, met_notes
 from .train import contacts, evaluate_suite, held_out_results
 
 WINDOW = 4096  # tokens that a pretrained model reads at most, where nothing else is said
@@ -142,7 +142,7 @@ def evaluate_here(config: Mapping[str, Any], folder: Path) -> Report:
     results, prepared = evaluate_suite(*how)
     held_out, tested = held_out_results(*how)
     report = Report(
-        title=f"{name} on {suite.name}, as {format.name}",
+        title=f"{name} on {called(suite)}, as {format.name}",
         unseen=results,
         held_out=held_out,
         seen=[t.name for t in ready.seen],

@@ -94,9 +94,9 @@ def done(verb: str, name: str, settings: list[str]) -> bool:
 
 
 def results(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A run's tasks with what the report holds of each."""
     report = json.loads((Path("runs") / HOME / name / "report.json").read_text("utf-8"))
-    for result in report["unseen"]:
-        yield result["task"], result
+    yield from report["unseen"].items()
 
 
 def reasoned(names: list[str]) -> str:

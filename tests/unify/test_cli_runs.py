@@ -134,6 +134,9 @@ def test_a_run_begins_where_another_ended(here: Path, capsys: pytest.CaptureFixt
     assert main([*go, "name=onward", *slim("entail"), "trainer.max_steps=1",
                  "learner.optimization.lr=1e-12", "trainer.val_check_interval=null"]) == 0
     assert scores(here / "runs" / "onward") == scores(here / "runs" / "entail")
+    found = [(here / "runs" / n / "config.yaml").read_text() for n in ("entail", "onward")]
+    begun, onward = (yaml.safe_load(text)["model"] for text in found)
+    assert onward == begun
     assert main([*go, "name=wrong", *slim("extract")]) == 1
     assert "init was trained in another format" in capsys.readouterr().err
 

@@ -214,3 +214,13 @@ def test_a_pretrained_model_begins_at_a_rate_of_its_own(
 ) -> None:
     found = compose("train", overrides)["learner"]["optimization"]
     assert (found["lr"], found["head_lr"]) == (lr, head_lr)
+
+
+def test_a_run_begins_with_the_model_section_of_the_run_before(tmp_path: Path) -> None:
+    before = compose("train", ["model=minilm"])
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(before))
+    settings = compose("train", [f"init={tmp_path}", "model.window=64"])
+    assert settings["model"] == {**before["model"], "window": 64, "head_lr": None}
+    rates = settings["learner"]["optimization"]
+    assert rates["lr"] == 5e-5 and rates["head_lr"] is None  # of weights and a head that are known
+    assert compose("train", [])["learner"]["optimization"]["lr"] == 2e-3

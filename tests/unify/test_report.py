@@ -180,6 +180,9 @@ def test_the_headline_and_what_was_skipped():
         "Nothing was evaluated: no unseen task has a result. suite.held_out=true scores seen tasks "
         "on rows that training leaves out."
     )
+    none = "Nothing was evaluated: no unseen task has a result."
+    assert macro_line(Report("r", kind="evaluate")) == none
+    assert macro_line(Report("r", kind="reason")) == "Nothing was evaluated: no task has a result."
 
 
 def test_allowed_leaks_are_said_on_the_terminal(capsys):

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from .comparison import Comparison
 from .data import (
+    ASKED,
     UNSEEN,
     Report,
     baseline_names,
@@ -87,10 +88,10 @@ def macro_line(report: Report, kind: str = UNSEEN) -> str:
     """The average of the results of ``kind`` in one sentence, or one for each setting."""
     found = kinds(report)
     if not found:
-        return (
-            f"Nothing was evaluated: no {UNSEEN} has a result. suite.held_out=true scores "
-            "seen tasks on rows that training leaves out."
-        )
+        hint = "suite.held_out=true scores seen tasks on rows that training leaves out."
+        asked = ASKED if report.kind == "reason" else UNSEEN
+        none = f"Nothing was evaluated: no {asked} has a result."
+        return f"{none} {hint}" if report.kind == "train" else none
     results = found.get(kind, ())
     settings = by_setting(results)
     if len(settings) < 2:
