@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from .garbage import no_last_look, young_only
+from .garbage import lasting, own_process
 
 VERBS = {
     "train": "train across a suite's seen tasks, evaluate on its unseen ones, write a report",
@@ -48,7 +48,7 @@ Every verb explains itself: unify <verb> --help
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb; returns the exit status (0 done, 1 refused with a message, 2 misuse)."""
     if argv is None:
-        no_last_look()
+        own_process()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         width = max(map(len, VERBS))
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"unknown verb {verb!r}: {did_you_mean(verb, VERBS)}", file=sys.stderr)
         return 2
-    with young_only():
+    with lasting():
         module = import_module(f".commands.{verb}", __package__)
     if any(a in ("-h", "--help") for a in rest):
         print((module.__doc__ or "").strip())

@@ -7,12 +7,24 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_ours = False  # whether the whole process is one of ours
+
+
+def own_process() -> None:
+    """For a process that does one thing of ours: what :func:`lasting` made is never searched for
+    garbage, nor is anything when the process ends; both take a second with torch and
+    transformers."""
+    global _ours
+    if not _ours:
+        atexit.register(gc.freeze)
+    _ours = True
+
 
 @contextmanager
 def young_only() -> Iterator[None]:
     """No automatic garbage collection: each of Python's would walk over all that the libraries
-    hold, again and again. Around imports it saves a fifth of them; around work as long as the
-    work itself, which collects what is young by itself."""
+    hold, again and again, which takes as long as the work itself. The work within collects what is
+    young by itself."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -22,7 +34,10 @@ def young_only() -> Iterator[None]:
             gc.enable()
 
 
-def no_last_look() -> None:
-    """For a process of its own: when it ends, Python does not search all that torch and
-    transformers hold for garbage, which takes a second."""
-    atexit.register(gc.freeze)
+@contextmanager
+def lasting() -> Iterator[None]:
+    """:func:`young_only` for what stays until the process ends: modules, and a model's weights."""
+    with young_only():
+        yield
+        if _ours:
+            gc.freeze()

@@ -14,10 +14,10 @@ from pathlib import Path
 
 def main() -> None:
     folder, data, out, *more = sys.argv[1:]
-    from unify.garbage import no_last_look, young_only
+    from unify.garbage import lasting, own_process
 
-    no_last_look()  # as the command line does
-    with young_only():
+    own_process()  # as the command line does
+    with lasting():
         from unify.scoring import Request, load
         from unify.scoring._memory import Budget
 

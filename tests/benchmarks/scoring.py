@@ -51,7 +51,7 @@ PARTS = {
     "vocabulary50k": Part(16, None, 60, vocabulary=50_257, batches=TRIED[:4]),
     "retrieved": Part(16, None, 3, retrieved=True),
 }
-WIDTH, LAYERS = 256, 4  # 3M parameters beside the words'; --width and --layers change it
+WIDTH, LAYERS = 384, 6  # 11M parameters beside the words'; --width and --layers change it
 
 
 def peer(folder: Path, given: Path | None) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 from formats.errors import ConfigError
 from formats.layout import Coder, Kind, probe_layout
 
-from ..garbage import young_only
+from ..garbage import lasting
 from ._memory import keep_freed
 from .engine import Engine
 
@@ -30,7 +30,7 @@ def load(
 ) -> Engine:
     """Weights and tokenizer from ``name``, without remote code. ``window`` (tokens) is the
     configuration's own unless given; ``engine`` goes to :class:`Engine`."""
-    with young_only():
+    with lasting():
         model, coder = _loaded(name, window, dtype, revision)
     if device == "cpu":
         keep_freed()
