@@ -142,7 +142,7 @@ def evaluate_here(config: Mapping[str, Any], folder: Path) -> Report:
     results, prepared = evaluate_suite(*how)
     held_out, tested = held_out_results(*how)
     report = Report(
-        title=f"{name} on {called(suite)}, as {format.name}",
+        title=f"{name} on {called(suite, 'unseen')}, as {format.name}",
         unseen=results,
         held_out=held_out,
         seen=[t.name for t in ready.seen],

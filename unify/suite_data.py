@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from formats.base import Format
 from formats.errors import ConfigError, UnifyError
@@ -35,15 +35,15 @@ class Ready:
     leaks: list[Leak] = field(default_factory=list)
 
 
-def called(suite: Suite) -> str:
-    """The suite's name; where it was given other tasks than its file has, these."""
+def called(suite: Suite, side: Literal["seen", "unseen"]) -> str:
+    """The suite's name; where it was given other tasks of ``side`` than its file has, these."""
     try:
         declared = suites.load(suite.name)
     except UnifyError:  # one that is made from another
         return suite.name
-    if (declared.seen, declared.unseen) == (suite.seen, suite.unseen):
+    names = getattr(suite, side)
+    if names == getattr(declared, side):
         return suite.name
-    names = suite.seen or suite.unseen
     return ", ".join(names) if len(names) <= 3 else f"{suite.name} with {len(names)} tasks"
 
 

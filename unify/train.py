@@ -241,7 +241,7 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         backbone, ready, format, settings, config["on_bad_row"], few
     )
     report = Report(
-        title=f"{called(suite)} as {format.name}",
+        title=f"{called(suite, 'seen')} as {format.name}",
         unseen=results,
         held_out=held_out,
         seen=[t.name for t in ready.seen],

@@ -134,7 +134,8 @@ def test_any_model_is_evaluated_behind_demonstrations(
     assert "report: runs/mine/report.html" in shown and "2-shot" in shown
     folder = tmp_path / "runs" / "mine"
     saved = json.loads((folder / "report.json").read_text())
-    assert f"{architecture} on mappings, as generate" in (folder / "report.html").read_text()
+    title = f"{architecture} on mapping_304, mapping_305, as generate"
+    assert title in (folder / "report.html").read_text()
     assert saved["seen"] == [] and len(saved["unseen"]) == 4
     rows = folder / "predictions" / "2-shot, seed 0" / "mapping_304.jsonl"
     assert len(rows.read_text().splitlines()) == 6

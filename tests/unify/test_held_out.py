@@ -108,8 +108,9 @@ def test_frozen_parameters_stay(tmp_path: Path) -> None:
 
 def test_a_suite_of_other_tasks_is_called_by_them() -> None:
     sample = suites.load("sample")
-    assert called(sample) == "sample"
-    assert called(replace(sample, seen=("my_task",), unseen=())) == "my_task"
-    assert called(replace(sample, seen=(), unseen=("a", "b"))) == "a, b"
-    assert called(replace(sample, seen=("a", "b", "c", "d"))) == "sample with 4 tasks"
-    assert called(replace(sample, name="made in place")) == "made in place"
+    assert called(sample, "seen") == "sample"
+    mine = replace(sample, seen=("my_task",))
+    assert (called(mine, "seen"), called(mine, "unseen")) == ("my_task", "sample")
+    assert called(replace(sample, seen=(), unseen=("a", "b")), "unseen") == "a, b"
+    assert called(replace(sample, seen=("a", "b", "c", "d")), "seen") == "sample with 4 tasks"
+    assert called(replace(sample, name="made in place"), "seen") == "made in place"
