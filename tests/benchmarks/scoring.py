@@ -16,6 +16,7 @@ is made in ``--folder`` on top of this one's packages (same torch, same transfor
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 import sysconfig
@@ -43,11 +44,12 @@ class Part:
     retrieved: bool = False
     vocabulary: int = 4000
     batches: tuple[int, ...] = TRIED
+    turns: int = 1  # of both, one after the other; the figures are medians
 
 
 PARTS = {
     "shots16": Part(16, 30, 40),
-    "shots0": Part(0, 2.5, 3.5, batches=(*TRIED, 64)),
+    "shots0": Part(0, 2.5, 3.5, batches=(*TRIED, 64), turns=3),  # seconds each
     "vocabulary50k": Part(16, None, 60, vocabulary=50_257, batches=TRIED[:4]),
     "retrieved": Part(16, None, 3, retrieved=True),
 }
@@ -89,6 +91,13 @@ def process(python: str | Path, script: str, *arguments: object) -> dict[str, An
     return {**json.loads(out.read_text(encoding="utf-8")), "process": wall, "processor": used}
 
 
+def middle(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """The medians of what several processes measured; what is no number is the last one's."""
+    last = {k: v for k, v in found[-1].items() if k != "logprobs"}
+    return {k: statistics.median(f[k] for f in found) if isinstance(v, float) else v
+            for k, v in last.items()}  # fmt: skip
+
+
 def best_batch(python: Path, model: Path, rows: Path, part: Part, work: Path) -> int:
     """The peer's batch size that was fastest on a few rows; sizes are tried until it slows."""
     few = work / "few.jsonl"
@@ -116,12 +125,17 @@ def compare(
     data.write(path, data.rows(rows, part.shots, retrieved=part.retrieved))
     print(f"{name}: {rows} rows x 4 options")
     batch = best_batch(python, model, path, part, work)
-    ours = process(sys.executable, "_scoring_ours.py", model, path, work / "ours.json")
-    theirs = process(python, "_scoring_peer.py", model, path, work / "peer.json", batch)
-    mine, other = ours.pop("logprobs"), theirs.pop("logprobs")
+    turns = []
+    for _ in range(part.turns):
+        ours = process(sys.executable, "_scoring_ours.py", model, path, work / "ours.json")
+        theirs = process(python, "_scoring_peer.py", model, path, work / "peer.json", batch)
+        turns.append((ours, theirs))
+    mine, other = ours["logprobs"], theirs["logprobs"]
     apart = max(abs(a - b) for a, b in zip(mine, other, strict=True))
+    ours, theirs = (middle([turn[side] for turn in turns]) for side in (0, 1))
     process_times = theirs["process"] / ours["process"]
     scoring_times = theirs["seconds"] / ours["seconds"]
+    spread = [turn[1]["seconds"] / turn[0]["seconds"] for turn in turns]
     print(
         table(
             ["", "process s", "tokenize+score s", "processor s", "peak MB", "above loaded MB"],
@@ -133,7 +147,8 @@ def compare(
         )
     )  # fmt: skip
     print(
-        f"  times faster: process {process_times:.1f}, tokenize+score {scoring_times:.1f}, "
+        f"  times faster: process {process_times:.2f}, tokenize+score {scoring_times:.2f} "
+        f"(turns {', '.join(f'{times:.2f}' for times in spread)}), "
         f"processor {theirs['processor'] / ours['processor']:.1f}; "
         f"log-likelihoods within {apart:.1e}; path {ours['path']}\n"
     )
@@ -147,7 +162,7 @@ def compare(
         ("tokenizing and scoring", part.bar_scoring, scoring_times),
     ):
         if bar is not None and got < bar:
-            missed.append(f"{name}: {what} {got:.1f} times faster, bar {bar:g}")
+            missed.append(f"{name}: {what} {got:.2f} times faster, bar {bar:g}")
     figures = {"rows": rows, "batch": batch, "ours": ours, "peer": theirs, "apart": apart,
                "times_process": process_times, "times_scoring": scoring_times}  # fmt: skip
     return figures, missed
