@@ -45,7 +45,7 @@ def overrides(method: str, task: str, shots: int, seed: int, steps: int) -> list
         return ["experiment=few_shot_entail", f"model={ENTAIL[method]}", *own]
     more = {
         "ipet": ["learner.unlabelled=150", "learner.generations=1"],
-        "lm_bff": ["learner.draws=2"],
+        "lm_bff": ["learner.draws=2", "model.window=256"],  # its demonstrations stand there, too
         "ppt": [f"learner.steps={steps // 2}", "learner.texts=400"],
         "autoprompt": ["learner.top=5"],
     }
