@@ -20,7 +20,7 @@ from .quiet import quiet
 from .report import Report, write
 from .study import check, study, write_study
 from .suite_data import called, data_notes, leak_dict, load_suite, met_notes
-from .train import contacts, evaluate_suite, held_out_results
+from .suite_results import contacts, evaluate_suite, held_out_results
 
 WINDOW = 4096  # tokens that a pretrained model reads at most, where nothing else is said
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,99 +12,22 @@ import torch
 from formats.base import Format
 from formats.errors import ConfigError, RunError
 from tasks.suites import Suite
-from tasks.task import Task
 
 from . import backbones, build, checkpoints, processes, runs, sharded
 from .backbones import Backbone
 from .callbacks import Curve, Randomness
-from .data import Preparation, TaskFeatures
-from .evaluation import Evaluation, TaskResult, evaluate_task
-from .few_shot import FewShot, evaluate_shots
+from .data import TaskFeatures
 from .fitting import fit
-from .kept import weights
-from .progress import progress
 from .prompts import protocol, recipes
 from .quiet import quiet
 from .report import Report, write
 from .suite_data import Ready, called, data_notes, features, leak_dict, load_suite, met_notes
+from .suite_results import answerable, contacts, evaluate_suite, held_out_results
 
 
 def limits(suite: Suite, data: Mapping[str, Any]) -> dict[str, int | None]:
     """Rows per task and split that a run reads."""
     return {"train": suite.limit("train"), "validation": data["validation_rows"]}
-
-
-def answerable(
-    backbone: Backbone, format: Format, tasks: Sequence[Task], skipped: dict[str, str]
-) -> list[Task]:
-    """The tasks that the backbone can answer; the others go to ``skipped`` with the reason."""
-    kept = []
-    for task in tasks:
-        reason = backbone.refusal(task.type, format.name)
-        if reason is None:
-            kept.append(task)
-        else:
-            skipped[task.name] = reason
-    return kept
-
-
-def evaluate_suite(
-    backbone: Backbone,
-    ready: Ready,
-    format: Format,
-    settings: Evaluation,
-    on_bad_row: str,
-    few: FewShot | None = None,
-    held_out: bool = False,
-) -> tuple[list[TaskResult], list[TaskFeatures]]:
-    """Every unseen task that format and backbone support: zero-shot, or as ``few`` says.
-
-    With ``held_out`` the seen ones instead, on rows that training leaves out.
-    """
-    suite = ready.suite
-    asked = ready.seen if held_out else ready.unseen
-    tasks = answerable(backbone, format, asked, ready.skipped)
-    results: list[TaskResult] = []
-    prepared: list[TaskFeatures] = []
-    if settings.predictions is not None:
-        settings = replace(settings, weights=weights(backbone))
-    for task in tasks:
-        split = suite.eval_split(task.name)
-        if few is not None:
-            results += evaluate_shots(
-                backbone,
-                task,
-                format,
-                split,
-                few,
-                settings,
-                limits=suite.limit,
-                on_bad_row=on_bad_row,
-            )
-            continue
-        common: dict[str, Any] = {"limit": suite.limit(split), "on_bad_row": on_bad_row}
-        found = features([task], format, backbone.coder, split, f"preparing {task.name}", **common)
-        prepared += found
-        store = found[0].store
-        preparation = Preparation(format, backbone.coder, split, **common)
-        with progress(f"evaluating {task.name}", len(store)) as advance:
-            results.append(evaluate_task(backbone, task, preparation, store, settings, advance))
-    met = list(dict.fromkeys(r.setting for r in results))
-    return sorted(results, key=lambda r: met.index(r.setting)), prepared
-
-
-def held_out_results(
-    backbone: Backbone,
-    ready: Ready,
-    format: Format,
-    settings: Evaluation,
-    on_bad_row: str,
-    few: FewShot | None = None,
-) -> tuple[list[TaskResult], list[TaskFeatures]]:
-    """The seen tasks on rows held out from training, where the suite asks for them."""
-    if not ready.suite.held_out:
-        return [], []
-    return evaluate_suite(backbone, ready, format, settings, on_bad_row, few, held_out=True)
 
 
 def train(config: Mapping[str, Any], folder: Path) -> Report:
@@ -307,16 +229,6 @@ def smaller(asked: int, parts: int) -> list[dict[str, Any]]:
         return []
     line = f"memory ran out: {parts} micro-batches per optimizer step instead of {asked}"
     return [{"task": "training", "notes": [line]}]
-
-
-def contacts(trained_on: Sequence[str], evaluated: Sequence[Task]) -> list[str]:
-    """Evaluated tasks whose source rows the backbone is known to have met before this run."""
-    known = set(trained_on)
-    return [
-        f"{task.name}: the backbone was trained on {', '.join(sorted(task.lineage & known))}"
-        for task in evaluated
-        if task.lineage & known
-    ]
 
 
 def mixture_table(seen: Sequence[TaskFeatures], rates: Mapping[str, float]) -> list[dict[str, Any]]:

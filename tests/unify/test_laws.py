@@ -67,6 +67,9 @@ def test_only_one_place_names_hydra() -> None:
         ("tasks", ["torch", "transformers", "datasets", "pytorch_lightning"]),
         ("unify", ["torch", "transformers", "datasets", "pytorch_lightning", "hydra"]),
         ("unify.config", ["torch", "transformers", "datasets", "hydra"]),
+        ("unify.evaluate", ["pytorch_lightning", "lightning_fabric"]),
+        ("unify.unified", ["pytorch_lightning", "lightning_fabric"]),
+        ("unify.reasoning.run", ["pytorch_lightning", "lightning_fabric"]),
     ],
 )
 def test_an_import_brings_nothing_heavy(module: str, absent: list[str]) -> None:

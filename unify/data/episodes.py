@@ -20,7 +20,7 @@ from tasks.permute import mix, permute
 from tasks.sampling import Sampler
 from tasks.task import Task
 
-from .module import deal
+from .deal import deal
 
 SYMBOLS = ("own", "permuted", "random")
 STYLES = ("plain", "prompt")
