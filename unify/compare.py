@@ -82,24 +82,32 @@ class RunComparison:
         return whole
 
 
-def predictions(folder: Path) -> dict[str, dict[int, Path]]:
-    """Result name as in the report -> its predictions files by seed; 0 where there are no seeds."""
+def predictions(folder: Path) -> dict[str, dict[str, Path]]:
+    """Result name as in the report -> its predictions files by seed, and order where there are
+    several (``0, order 1-0``); ``0`` where there are no seeds."""
     from .report import read_json
 
     report = read_json(folder / REPORT)
     inside = folder / "predictions"
-    found: dict[str, dict[int, Path]] = {}
+    found: dict[str, dict[str, Path]] = {}
     for r in (*report.unseen, *report.held_out):
         setting = r.setting or setting_of(r.task)
         file = f"{base_name(r.task, setting).replace('/', '_')}.jsonl"
-        paths = {0: inside / file}
+        paths = {"0": inside / file}
         if setting:
             folders = inside.glob(f"{escape(setting)}, seed *")
-            paths = {int(f.name.rpartition(" ")[2]): f / file for f in folders}
+            paths = {f.name[len(setting) + len(", seed ") :]: f / file for f in folders}
             if "seeds" in r.notes:  # those of the report, not of an earlier evaluation
-                paths = {s: p for s, p in paths.items() if str(s) in r.notes["seeds"]}
-        found[r.task] = {s: p for s, p in sorted(paths.items()) if p.exists()}
+                known = r.notes["seeds"]
+                paths = {s: p for s, p in paths.items() if s.partition(",")[0] in known}
+        found[r.task] = {s: p for s, p in sorted(paths.items(), key=_natural) if p.exists()}
     return found
+
+
+def _natural(entry: tuple[str, Path]) -> tuple[int, str]:
+    """Seeds by their number."""
+    seed = entry[0].partition(",")[0]
+    return (int(seed) if seed.isdigit() else -1, entry[0])
 
 
 def base_name(result: str, setting: str) -> str:
@@ -240,7 +248,7 @@ def compare(
     """
     files = predictions(a), predictions(b)
     left_out: dict[str, str] = {}
-    shared: dict[str, list[int]] = {}
+    shared: dict[str, list[str]] = {}
     names = []
     for name in dict.fromkeys((*files[0], *files[1])):
         first, second = (own.get(name, {}) for own in files)
@@ -249,11 +257,11 @@ def compare(
         if missing:
             left_out[name] = f"no predictions in {' and '.join(missing)}"
         elif not shared[name]:
-            left_out[name] = f"seeds {list(first)} and {list(second)}: none is shared"
+            left_out[name] = f"seeds {', '.join(first)} and {', '.join(second)}: none is shared"
         else:
             names.append(name)
             if apart := [s for s in {**first, **second} if s not in shared[name]]:
-                left_out[f"{name}, seeds {apart}"] = "in one run alone"
+                left_out[f"{name}, seeds {', '.join(apart)}"] = "in one run alone"
     if not names:
         raise RunError(
             "the runs share no task with predictions",

@@ -24,9 +24,9 @@ def keys_of(config: Mapping[str, Any], prefix: str = "") -> list[str]:
 
 # Sections whose keys are the business of a library or of the data: any key may be set there.
 OPEN = (
-    "model.config", "model.head_options", "model.init", "suite.seen", "suite.unseen",
-    "suite.limits", "suite.evaluate", "suite.train", "suite.held_out", "suite.clean",
-    "suite.base", "suite.cluster", "data.rates", "trainer",
+    "model.config", "model.head_options", "model.init", "model.lr", "model.head_lr",
+    "suite.seen", "suite.unseen", "suite.limits", "suite.evaluate", "suite.train",
+    "suite.held_out", "suite.clean", "suite.base", "suite.cluster", "data.rates", "trainer",
 )  # fmt: skip
 
 
@@ -116,7 +116,8 @@ def plain(config: Any, overrides: Sequence[str]) -> Plain:
 
 def _begin_with(config: Any, overrides: Sequence[str]) -> None:
     """Where ``init`` names a run, its ``model`` section, too: the rate that suits those weights,
-    and what they met before. What the command line sets of it stays. Raises RunError."""
+    and what they met before. What the command line sets of it stays, a whole section (``model=``)
+    as well. Raises RunError."""
     from omegaconf import OmegaConf
 
     origin = config.get("init")
@@ -128,6 +129,8 @@ def _begin_with(config: Any, overrides: Sequence[str]) -> None:
     if not isinstance(before, Mapping):
         return
     keys = [o.lstrip("+").partition("=")[0] for o in overrides]
+    if "model" in keys:
+        return
     given = {k: OmegaConf.select(config, k) for k in keys if k.startswith("model.")}
     begun = {**before, "head_lr": None} if "head_lr" in before else before  # no head is new
     OmegaConf.update(config, "model", begun, merge=False, force_add=True)

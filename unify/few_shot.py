@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -16,6 +17,7 @@ from formats.store import StoredRow
 from tasks.task import Task
 
 from .backbones import Backbone
+from .backbones.factory import located
 from .data import Preparation
 from .data.behind import Behind, Ordered
 from .data.chat import Chat
@@ -28,6 +30,7 @@ from .data.turns import Turns
 from .demonstrations.order import SCORES, orders
 from .evaluation import Evaluation, TaskResult, evaluate_task
 from .few_settings import FewShot
+from .kept import digest
 from .means import mean_of, mean_over_ways
 from .suite_data import features
 from .ways import ways
@@ -35,6 +38,7 @@ from .ways import ways
 __all__ = ["FewShot", "evaluate_shots", "mean_of", "stepped"]
 
 MOST = 24  # orders that ``all`` means at most
+
 
 def evaluate_shots(
     backbone: Backbone,
@@ -117,11 +121,13 @@ def _one_way(
         backbone,
     )
 
+    beside = _beside(few, chat)
+
     def within(name: str, seed: int, shots: int, label: str, more: str = "") -> Evaluation:
         """The settings of one cell: where its rows are kept, and what they depend on."""
         place = settings.predictions
         one = replace(few, shots=(shots,), labels=(label,), seeds=(seed,))
-        about = repr((name, one, limits("train"), more))
+        about = repr((name, one, limits("train"), more, beside))
         folder = place and place / f"{name}, seed {seed}{more}"
         return replace(settings, predictions=folder, about=about)
 
@@ -131,10 +137,10 @@ def _one_way(
         runs, said = [], []
         for seed in few.seeds if shots and drawn else few.seeds[:1]:
             for order, sorter in _sorters(few, turns, backbone, min(shots, len(turns.rows)), seed):
-                rows, *beside = behind.rows(shots, seed, label, sorter)
+                rows, *priors = behind.rows(shots, seed, label, sorter)
                 place = within(name, seed, shots, label, order)
                 runs.append(
-                    evaluate_task(backbone, task, preparation, rows, place, advance, beside)
+                    evaluate_task(backbone, task, preparation, rows, place, advance, priors)
                 )
                 said.append((seed, order))
         found.append(mean_of(runs, name, few.seeds, said))
@@ -149,6 +155,20 @@ def _one_way(
             runs.append(evaluate_task(tuned, task, preparation, held.store, place, advance, free))
         found.append(mean_of(runs, name, few.seeds))
     return found
+
+
+def _beside(few: FewShot, chat: Chat | None) -> str:
+    """What rows depend on that ``few`` knows by name only: the chat template, the other task, the
+    files of the sentence encoder."""
+    from tasks import catalogue
+
+    template = None if chat is None else chat.coder.tokenizer.chat_template
+    other = None if few.others is None else catalogue.load(few.others).fingerprint()
+    files: list[tuple[str, int, int]] = []
+    if few.encoder is not None and (place := Path(located(few.encoder))).is_dir():
+        files = [(f.name, s.st_size, s.st_mtime_ns)
+                 for f in sorted(place.iterdir()) if (s := f.stat())]  # fmt: skip
+    return digest(template, other, files)
 
 
 def _sorters(

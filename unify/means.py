@@ -17,8 +17,8 @@ def mean_of(
     said: Sequence[tuple[int, str]] = (),
 ) -> TaskResult:
     """The mean over seeds, and over orders where there are several, of one task's runs. The
-    interval is the mean of theirs: it tells of the rows; ``notes['seeds']`` has each seed's value,
-    ``notes['orders']`` each order's."""
+    interval is the mean of theirs: it tells of the rows. So are further metrics. ``notes['seeds']``
+    has each seed's value, ``notes['orders']`` each order's."""
     first = runs[0]
     seconds = sum(r.seconds for r in runs)
     notes = dict(first.notes)
@@ -35,6 +35,12 @@ def mean_of(
     dropped = sum(int(r.notes.get("dropped_demonstrations", 0)) for r in runs)
     if dropped:
         notes["dropped_demonstrations"] = dropped
+    if "also" in notes:
+        further = [r.notes.get("also", {}) for r in runs]
+        notes["also"] = {
+            k: float(np.mean([f[k] for f in further]))
+            for k in notes["also"] if all(k in f for f in further)
+        }  # fmt: skip
     mean = [float(np.mean([getattr(r, k) for r in runs])) for k in ("value", "low", "high")]
     return replace(
         first,

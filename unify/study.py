@@ -55,14 +55,15 @@ def check(name: str, few: FewShot | None) -> None:
     if name not in STUDIES:
         raise UnknownName("study", name, STUDIES, field="evaluation.study")
     missing = {
-        "demonstrations": few is None or not {0} < set(few.shots) or "gold" not in few.labels,
-        "order": few is None or few.orders != "all" or max(few.shots) < 2,
+        "demonstrations": few is None
+        or not {0} < set(few.shots) or "gold" not in few.labels or len(few.templates) > 1,
+        "order": few is None or few.orders != "all" or len(few.shots) != 1 or few.shots[0] < 2,
         "prompts": few is None or not few.templates,
     }
     if missing[name]:
         needed = {
-            "demonstrations": "shots of 0 and more, labels=[gold,random,…]",
-            "order": "orders=all and two shots or more",
+            "demonstrations": "shots of 0 and more, labels=[gold,random,…], one way of asking",
+            "order": "orders=all and one number of shots, two or more",
             "prompts": "templates=[…]",
         }
         raise ConfigError(
@@ -91,16 +92,14 @@ def study(name: str, few: FewShot, results: Sequence[TaskResult]) -> Study:
             f"a study of {key} in which nothing differs", got=name, fix="give at least two values"
         )
     rows = [(_task(r), list(r.notes[key].values())) for r in shown]
-    groups = _by_seed(shown[0].notes[key]) if name == "order" else {}
     same = [values for _, values in rows if len(values) == len(rows[0][1])]
     rows.insert(0, ("mean of the tasks", np.mean(same, 0).tolist()))
     spread = [float(np.ptp(values)) for _, values in rows[1:]]
     names = list(shown[0].notes[key])
     facts: dict[str, Any] = {"mean_range": float(np.mean(spread)), "names": names}
-    if groups:
-        facts["range_within_a_draw"] = float(
-            np.mean([np.ptp(np.array(v)[g]) for _, v in rows[1:] for g in groups.values()])
-        )
+    if name == "order":
+        drawn = [values for r in shown for values in _by_seed(r.notes[key]).values()]
+        facts["range_within_a_draw"] = float(np.mean([np.ptp(values) for values in drawn]))
     what = "orders of the demonstrations" if name == "order" else "ways of asking"
     return Study(name, f"{shown[0].setting}: {what}", rows, facts)
 
@@ -109,11 +108,11 @@ def _task(result: TaskResult) -> str:
     return result.task.removesuffix(f", {result.setting}")
 
 
-def _by_seed(orders: dict[str, float]) -> dict[str, list[int]]:
-    """Places of the orders of each draw of demonstrations."""
-    groups: dict[str, list[int]] = {}
-    for place, name in enumerate(orders):
-        groups.setdefault(name.partition(",")[0], []).append(place)
+def _by_seed(orders: dict[str, float]) -> dict[str, list[float]]:
+    """The values of the orders of each draw of demonstrations."""
+    groups: dict[str, list[float]] = {}
+    for name, value in orders.items():
+        groups.setdefault(name.partition(",")[0], []).append(value)
     return groups
 
 

@@ -9,19 +9,18 @@ from typing import Any
 
 import torch
 
-from formats.base import Format
 from formats.errors import ConfigError, RunError
 from tasks.suites import Suite
 
 from . import backbones, build, checkpoints, processes, runs, sharded
-from .backbones import Backbone
 from .callbacks import Curve, Randomness
 from .data import TaskFeatures
 from .fitting import fit
+from .origin import seen_before, start
 from .prompts import protocol, recipes
 from .quiet import quiet
 from .report import Report, write
-from .suite_data import Ready, called, data_notes, features, leak_dict, load_suite, met_notes
+from .suite_data import called, data_notes, features, leak_dict, load_suite, met_notes
 from .suite_results import answerable, contacts, evaluate_suite, held_out_results
 
 
@@ -69,7 +68,7 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         return build.build_trainer(config["trainer"], folder, loggers, watched, parts)
 
     trainer(data["accumulate"])  # before the data: it may refuse its settings
-    before = runs.seen_tasks(runs.find(config["init"])) if config["init"] else ()
+    before = seen_before(config)
     ready = load_suite(suite, format, allow_leaks=config["allow_leaks"], before=before)
     everything = (*ready.seen, *ready.unseen)
     runs.same_data(folder, everything)
@@ -205,22 +204,6 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
     )
     write(report, folder, examples=config["report"]["examples"])
     return report
-
-
-def start(config: Mapping[str, Any], ready: Ready, format: Format) -> Backbone:
-    """The backbone that training starts from: a run's (``init``), or the ``model`` section's."""
-    if config.get("init"):
-        backbone, trained, _, folder = runs.load_run(config["init"])
-        if trained.name != format.name:
-            raise ConfigError(
-                "init was trained in another format",
-                got=trained.name,
-                expected=format.name,
-                fix=f"format={trained.name}",
-                run=str(folder),
-            )
-        return backbone  # type: ignore[no-any-return]
-    return build.build_backbone(config["model"], format, ready.suite)
 
 
 def smaller(asked: int, parts: int) -> list[dict[str, Any]]:

@@ -108,6 +108,23 @@ def test_demonstrations_are_shared_and_signs_stand_once(
     assert again.value == result.value
 
 
+def test_rows_of_another_template_are_not_kept(tmp_path: Path) -> None:
+    few = FewShot(shots=(3,), chat="turns", style="plain")
+    passes = []
+    other = ML.replace("<|im_start|>{{ m.role }}", "<|im_start|>all {{ m.role }}")
+    assert other != ML
+    for template in (ML, ML, other):
+        backbone = chatty(template)
+        seen: list[int] = []
+        backbone.model.register_forward_hook(lambda *_, seen=seen: seen.append(1))
+        evaluate_shots(
+            backbone, catalogue.load("mapping_304"), build_generate(), "test", few,
+            Evaluation(resamples=5, predictions=tmp_path), limits=lambda split: 9,
+        )  # fmt: skip
+        passes.append(len(seen))
+    assert passes[1] < passes[0] <= passes[2]
+
+
 def build_generate() -> Any:
     from formats import Generate
 

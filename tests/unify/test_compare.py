@@ -234,6 +234,17 @@ def shots(folder: Path, wrong: dict[int, set[int]]) -> Path:
     return folder
 
 
+def test_orders_of_a_seed_are_compared_each_with_its_own(tmp_path: Path) -> None:
+    folders = []
+    for name in "ab":
+        folders.append(shots(tmp_path / name, {0: {0}, 1: {1}}))
+        for seed in (0, 1):
+            place = folders[-1] / "predictions" / f"4-shot, seed {seed}"
+            place.rename(place.with_name(f"{place.name}, order 1-0"))
+    (task,) = compare(*folders, resamples=20).tasks
+    assert (task.a, task.b) == (0.9, 0.9) and task.ties == 10
+
+
 def test_results_over_seeds_are_means_and_rows_of_seeds_stay_together(tmp_path: Path) -> None:
     a = shots(tmp_path / "a", {0: {0}, 1: {0}, 10: {1}})
     b = shots(tmp_path / "b", {0: {2, 3}, 1: {2}, 10: {2}})
@@ -243,7 +254,7 @@ def test_results_over_seeds_are_means_and_rows_of_seeds_stay_together(tmp_path: 
     assert (task.wins, task.losses, task.ties) == (2, 2, 6)  # 2, 3 to a; 0, 1 to b
     fewer = compare(a, shots(tmp_path / "c", {1: {2, 3, 4}, 10: {0, 2}}), resamples=50)
     assert (fewer.tasks[0].a, fewer.tasks[0].b) == pytest.approx((0.9, 0.75))
-    assert fewer.left_out == {f"{STATE}, 4-shot, seeds [0]": "in one run alone"}
+    assert fewer.left_out == {f"{STATE}, 4-shot, seeds 0": "in one run alone"}
     with pytest.raises(RunError, match="share no task"):
         compare(a, shots(tmp_path / "d", {7: {2}}))
 

@@ -224,3 +224,7 @@ def test_a_run_begins_with_the_model_section_of_the_run_before(tmp_path: Path) -
     rates = settings["learner"]["optimization"]
     assert rates["lr"] == 5e-5 and rates["head_lr"] is None  # of weights and a head that are known
     assert compose("train", [])["learner"]["optimization"]["lr"] == 2e-3
+    given = compose("train", [f"init={tmp_path}", "model.lr=3e-4"])
+    assert given["learner"]["optimization"]["lr"] == 3e-4 and given["model"]["window"] == 256
+    chosen = compose("train", [f"init={tmp_path}", "model=tiny_encoder"])["model"]
+    assert chosen == compose("train", ["model=tiny_encoder"])["model"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,12 @@ def test_the_mean_over_seeds() -> None:
     assert found.high == pytest.approx(0.7)
     assert found.notes == {"dropped_demonstrations": 4, "seeds": {"0": 0.5, "7": 0.7}}
     assert found.seconds == 2.0
+
+
+def test_further_metrics_are_means_too() -> None:
+    pairs = ((0.2, 0.1), (0.8, 0.9))
+    runs = [replace(result(v, v, v), notes={"also": {"macro_f1": f}}) for v, f in pairs]
+    assert mean_of(runs, "4-shot", (0, 1)).notes["also"] == {"macro_f1": pytest.approx(0.5)}
 
 
 def test_zero_shot_alone_needs_no_episodes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from unify_helpers import tiny
 from formats.errors import ConfigError, UnknownName
 from unify.scoring import Coded, Engine, Request
 from unify.scoring._memory import Budget
-from unify.scoring.load import in_one_kernel
+from unify.scoring.load import in_one_kernel, limit
 from unify.scoring.masked import ESTIMATORS, Masked, inputs
 
 CONTEXTS = ["Ann keeps three red boats. Which?", "So?", "Bob keeps none of the dogs in Port Lund."]
@@ -148,3 +149,37 @@ def test_an_activation_in_one_kernel_says_the_same() -> None:
         after = in_one_kernel(model)(input_ids=ids).logits
     assert "NewGELU" not in str(model) and "approximate='tanh'" in str(model)
     assert torch.allclose(before, after, atol=1e-5)
+
+
+def test_many_options_of_one_source_are_taken_fewer_at_a_time() -> None:
+    backbone: Any = tiny("bart", "generate", window=96, max_target=12)
+    engine = Engine(backbone.model, backbone.coder, budget=Budget(512))
+    asked = [Request("Which of the boats?", f" boat {k} of {k}") for k in range(40)]
+    right = [s.logprob for s in engine.score(asked)]
+
+    def full(module: Any, args: Any, given: dict[str, Any]) -> None:
+        if given["decoder_input_ids"].numel() > 60:
+            raise torch.OutOfMemoryError("out of memory")
+
+    handle = backbone.model.register_forward_pre_hook(full, with_kwargs=True)
+    found = [s.logprob for s in engine.score(asked)]
+    handle.remove()
+    assert found == pytest.approx(right, abs=1e-4)
+    assert engine.budget is not None and engine.budget.halved > 0
+
+
+@pytest.mark.parametrize("name", ["MPNet", "Roberta", "XLMRobertaXL", "Bert"])
+def test_positions_that_begin_behind_the_padding_are_no_room(name: str, tmp_path: Path) -> None:
+    import transformers
+
+    config = getattr(transformers, f"{name}Config")(
+        vocab_size=400, hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=48, max_position_embeddings=66, pad_token_id=1,
+    )
+    model = getattr(transformers, f"{name}ForMaskedLM")(config)
+    most = limit(config, model)
+    assert most == (66 if name == "Bert" else 64)
+    with torch.no_grad():
+        model(input_ids=torch.full((1, most), 7))
+    with pytest.raises((IndexError, RuntimeError)), torch.no_grad():
+        model(input_ids=torch.full((1, most + 1), 7))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -183,3 +184,49 @@ def test_what_was_written_was_as_probable_as_its_score(made: Engine) -> None:
 def test_several_samples_need_a_temperature() -> None:
     with pytest.raises(ConfigError, match="always the same"):
         write_samples(engine("llama"), ["So"], Writing(), 2)
+
+
+def test_a_sliding_window_sees_what_it_sees_alone() -> None:
+    config = {"sliding_window": 20, "num_key_value_heads": 2}
+    backbone: Any = tiny("mistral", "generate", window=96, max_target=12, config=config)
+    made = Engine(backbone.model, backbone.coder)
+    assert made.path == "shared"
+    tails = ("a", "Which of them is it, and why are there so many?")
+    contexts = [HEAD[:60] + tail for tail in tails]
+    how = Writing(tokens=8)
+    assert write(made, contexts, how) == [write(made, [c], how)[0] for c in contexts]
+
+
+def test_behind_a_stop_string_nothing_is_counted() -> None:
+    """Where padding is the end's own token, what pads a stopped row is no end."""
+    made = engine("gpt2")
+    made.coder.layout = replace(made.coder.layout, pad=made.coder.layout.eos)
+    prompt = tuple(made.coder.ids([CONTEXTS[0]])[0])
+    how = Writing(tokens=12, stop=("e", "o", "a"), temperature=1.0, seed=1)
+    found = write_samples(made, [CONTEXTS[0]], how, 8)[0]
+    assert len({w.tokens for w in found if w.ended in how.stop}) > 1
+    for one in found:
+        assert one.ids[-1] != made.coder.layout.eos or one.ended == "end"
+        scored = made.score([Request(prompt, one.ids)])[0].logprob
+        assert one.logprob == pytest.approx(scored, abs=1e-3)
+
+
+def test_options_are_written_whole_and_with_the_models_own_probability() -> None:
+    made = engine("gpt2", end=True)
+    options = (" yes", " no", " maybe it is so, maybe it is not")
+    for context in ("Who ran? Answer:", "Who ran? Answer: "):
+        words = options if context.endswith(":") else tuple(o.strip() for o in options)
+        scores = [s.logprob for s in made.score([Request(context, o) for o in words])]
+        best = max(range(3), key=scores.__getitem__)
+        wide = write(made, [context], Writing(tokens=1, beams=8, options=words))[0]
+        assert wide.text == words[best]
+        (found,) = write(made, [context], Writing(tokens=1, options=words))
+        assert found.logprob == pytest.approx(scores[words.index(found.text)], abs=1e-3)
+
+
+def test_a_decoder_of_its_own_has_a_window_of_its_own() -> None:
+    with pytest.raises(ConfigError, match="more tokens to write than the window has"):
+        write(engine("bart"), CONTEXTS[:1], Writing(tokens=128))
+    for wrong in ({"top_k": -1}, {"temperature": float("nan")}, {"seed": 1 << 45}):
+        with pytest.raises(ConfigError, match="impossible way"):
+            Writing(**wrong)

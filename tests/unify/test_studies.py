@@ -28,7 +28,8 @@ from unify.data.turns import Turns
 from unify.demonstrations.order import chosen_order, orders
 from unify.few_settings import FewShot
 from unify.report.box import Box, box, boxes
-from unify.study import Study, gler
+from unify.results import TaskResult
+from unify.study import Study, gler, study
 from unify.study import check as check_study
 from unify.ways import ways
 
@@ -120,9 +121,27 @@ def test_ways_of_asking() -> None:
 def test_settings_that_are_no_study() -> None:
     check_study("order", FewShot(shots=(4,), orders="all"))
     for name, few in (("order", FewShot(shots=(4,))), ("prompts", None),
+                      ("order", FewShot(shots=(3, 4), orders="all")),
+                      ("demonstrations", FewShot(shots=(0, 2), templates=("own", "<source>:"))),
                       ("demonstrations", FewShot(shots=(4,)))):  # fmt: skip
         with pytest.raises(ConfigError, match="cannot be made of"):
             check_study(name, few)
+
+
+def test_the_range_of_a_draw_is_over_its_own_orders() -> None:
+    """Tasks with fewer training rows than shots have fewer orders."""
+
+    def result(task: str, orders: dict[str, float]) -> TaskResult:
+        mean = sum(orders.values()) / len(orders)
+        return TaskResult(f"{task}, 3-shot", "T", "generate", "accuracy", mean, mean, mean, 9, {},
+                          1.0, {"orders": orders})  # fmt: skip
+
+    more = {"seed 0, order 0-1-2": 0.1, "seed 0, order 1-0-2": 0.5, "seed 1, order 0-1-2": 0.4,
+            "seed 1, order 1-0-2": 0.4}  # fmt: skip
+    less = {"seed 0, order 0-1": 0.2, "seed 0, order 1-0": 0.4}
+    few = FewShot(shots=(3,), orders="all")
+    found = study("order", few, [result("a", more), result("b", less)])
+    assert found.facts["range_within_a_draw"] == pytest.approx((0.4 + 0.0 + 0.2) / 3)
 
 
 def test_a_study_says_that_its_ratio_is_undefined() -> None:

@@ -26,6 +26,7 @@ from tasks.task import Task
 from .. import backbones, build, runs
 from ..evaluation import TaskResult
 from ..learners.optim import Optimization
+from ..origin import seen_before, start
 from ..quiet import quiet
 from ..report import Report, write
 from ..suite_data import data_notes, load_suite
@@ -158,13 +159,14 @@ def run(config: Mapping[str, Any], folder: Path) -> Report:
     asked = Asked.of(config["learner"])
     format = build.build_format(config["format"])
     suite = build.build_suite(config["suite"])
-    ready = load_suite(suite, format, allow_leaks=config["allow_leaks"])
+    before = seen_before(config)
+    ready = load_suite(suite, format, allow_leaks=config["allow_leaks"], before=before)
     for task in ready.unseen:
         ready.skipped[task.name] = f"{asked.name} learns each task from its own rows"
-    backbone = build.build_backbone(config["model"], format, ready.suite)
+    backbone = start(config, ready, format)
     build.tune(config.get("tuning") or {"name": "full"}, backbone, ready.seen)
     results, learned_tasks, trained = [], [], 0
-    met: set[str] = set()
+    met: set[str] = set(before)
     for task in ready.seen:
         reason = refusal(task)
         if reason is not None:

@@ -61,7 +61,7 @@ def _loaded(
             expected="a Hugging Face folder or a hub id that this machine can reach",
         ) from error
     kind: Kind = "masked" if found == "encoder" else found  # type: ignore[assignment]
-    return model, Coder(tokenizer, probe_layout(tokenizer, kind, window or limit(config)))
+    return model, Coder(tokenizer, probe_layout(tokenizer, kind, window or limit(config, model)))
 
 
 def in_one_kernel(model: Any) -> Any:
@@ -78,11 +78,15 @@ def in_one_kernel(model: Any) -> Any:
     return model
 
 
-def limit(config: Any) -> int:
+def limit(config: Any, model: Any) -> int:
     """The longest input in tokens that the configuration promises."""
+    from torch import nn
+
     text = config.get_text_config()
-    most = getattr(text, "max_position_embeddings", None) or _UNBOUNDED
-    # RoBERTa-shaped models count positions from the padding's id + 1.
-    pad = getattr(text, "pad_token_id", None)
-    counted = text.model_type in ("roberta", "xlm-roberta", "camembert")
-    return int(most) - ((pad or 0) + 1 if counted else 0)
+    most = int(getattr(text, "max_position_embeddings", None) or _UNBOUNDED)
+    # Models in the shape of RoBERTa count positions from the padding's id + 1.
+    tables = (
+        part.padding_idx for name, part in model.named_modules()
+        if isinstance(part, nn.Embedding) and name.endswith("position_embeddings")
+    )  # fmt: skip
+    return most - max((pad + 1 for pad in tables if pad is not None), default=0)

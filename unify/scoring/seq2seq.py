@@ -46,7 +46,8 @@ class Seq2Seq:
                 try:
                     self._rows(batch, [rows[s] for s in batch], coded, slots)
                 except Exception as error:
-                    if not out_of_memory(error) or fit == 1 or not self.budget.shrink():
+                    # Of one source, its continuations are taken fewer at a time.
+                    if not out_of_memory(error) or not self.budget.shrink():
                         raise
                     continue
                 del waiting[-fit:]

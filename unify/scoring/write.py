@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -11,14 +12,13 @@ from torch import Tensor
 
 from formats.errors import ConfigError
 
-from ._shared import fresh, held
+from ._begin import begun, common, laid
 from ._steps import Noise, Stops, until
 from ._told import Told
 from .engine import Engine
 from .requests import Ids, Request
 from .trie import Trie
 
-_WORTH = 16  # shared tokens from which on a prefix is computed by itself
 _TOGETHER = 64  # samples of a prompt that are written at once, however long it is
 _APART = 0x9E3779B1  # between the seeds of a request's samples; torch reads 32 bits of a seed
 
@@ -27,7 +27,8 @@ _APART = 0x9E3779B1  # between the seeds of a request's samples; torch reads 32 
 class Writing:
     """How to write. ``tokens`` is the most that are written; ``temperature`` 0 is greedy.
 
-    ``options`` closes the set of texts; they are whole continuations, blanks included."""
+    ``options`` closes the set of texts; they are whole continuations, blanks included, and never
+    cut: with them ``tokens`` is what the longest one takes."""
 
     tokens: int = 64
     stop: tuple[str, ...] = ()
@@ -39,7 +40,8 @@ class Writing:
     options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.temperature < 0 or not 0 < self.top_p <= 1 or self.tokens < 1 or self.beams < 1:
+        within = 0 <= self.temperature < math.inf and 0 < self.top_p <= 1 and self.top_k >= 0
+        if not within or min(self.tokens, self.beams) < 1 or not 0 <= self.seed < 1 << 32:
             raise ConfigError(
                 "an impossible way of writing", got=self, expected="settings within their ranges"
             )
@@ -98,15 +100,12 @@ def write_samples(
         raise ConfigError(
             "several samples of a text that is always the same", got=samples, fix="temperature=0.7"
         )
-    room = layout.window - (how.tokens if layout.kind == "causal" else 0)
-    if room < 1:
-        raise ConfigError(
-            "more tokens to write than the window has",
-            got=how.tokens,
-            fix="ask for fewer tokens, or a larger window",
-        )
-    prompts = [_prompt(engine, c, room) for c in contexts]
-    tries: list[Trie | None] = [_trie(engine, c, how) for c in contexts]
+    heads, tries = _asked(engine, contexts, how.options)
+    if how.options:
+        longest = max((len(ids) for trie in tries if trie for ids in trie.number), default=0)
+        how = replace(how, tokens=longest + 1)  # and the end
+    room = _room(engine, how.tokens)
+    prompts = [_prompt(engine, head, room) for head in heads]
     named = range(len(prompts)) if numbers is None else numbers
     out: list[list[Written]] = [[] for _ in prompts]
     order = sorted(range(len(prompts)), key=lambda k: -len(prompts[k][0]))
@@ -128,9 +127,45 @@ def write_samples(
     return out
 
 
-def _prompt(engine: Engine, context: str | Ids, room: int) -> tuple[Ids, int]:
+def _room(engine: Engine, tokens: int) -> int:
+    """How long a prompt may be before so many ``tokens`` are written. Raises ConfigError."""
     layout = engine.coder.layout
-    ids = tuple(engine.coder.ids([context])[0]) if isinstance(context, str) else tuple(context)
+    room = layout.window - (tokens if layout.kind == "causal" else 0)
+    # A decoder of its own has positions of its own; relative ones have no such bound.
+    most = getattr(engine.model.config, "max_position_embeddings", None)
+    if room < 1 or (layout.kind == "seq2seq" and most is not None and tokens >= most):
+        raise ConfigError(
+            "more tokens to write than the window has",
+            got=tokens,
+            expected=f"fewer than {layout.window if most is None else min(layout.window, most)}",
+            fix="ask for fewer tokens, or a larger window",
+        )
+    return room
+
+
+def _asked(
+    engine: Engine, contexts: Sequence[str | Ids], options: Sequence[str]
+) -> tuple[list[Ids], list[Trie | None]]:
+    """The ids of each context and, where there are ``options``, what may be written behind it.
+    Blanks at a context's end are the option's then, as in scoring."""
+    coder, end = engine.coder, engine.coder.layout.eos
+    heads = [tuple(coder.ids([c])[0]) if isinstance(c, str) else tuple(c) for c in contexts]
+    tries: list[Trie | None] = [None] * len(heads)
+    if not options:
+        return heads, tries
+    assert end is not None
+    for k, context in enumerate(contexts):
+        if coder.layout.kind == "seq2seq" or not isinstance(context, str):
+            tries[k] = Trie(map(tuple, coder.ids(options)), end)
+            continue
+        pairs = engine.encoder.continuations([Request(context, o) for o in options])
+        heads[k] = pairs[0][0]
+        tries[k] = Trie((target for _, target in pairs), end)
+    return heads, tries
+
+
+def _prompt(engine: Engine, ids: Ids, room: int) -> tuple[Ids, int]:
+    layout = engine.coder.layout
     before, after = layout.single_before, layout.single_after
     if layout.kind == "causal":
         after = ()
@@ -138,17 +173,6 @@ def _prompt(engine: Engine, context: str | Ids, room: int) -> tuple[Ids, int]:
         before = before or (() if ids or first is None else (first,))
     cut = max(0, len(ids) + len(before) + len(after) - room)
     return (*before, *ids[cut:], *after), cut
-
-
-def _trie(engine: Engine, context: str | Ids, how: Writing) -> Trie | None:
-    if not how.options:
-        return None
-    end = engine.coder.layout.eos
-    assert end is not None
-    if engine.coder.layout.kind == "seq2seq" or not isinstance(context, str):
-        return Trie(map(tuple, engine.coder.ids(how.options)), end)
-    pairs = engine.encoder.continuations([Request(context, o) for o in how.options])
-    return Trie((target for _, target in pairs), end)
 
 
 def _batch(
@@ -164,6 +188,7 @@ def _batch(
     from transformers import (
         GenerationConfig,
         LogitsProcessorList,
+        PrefixConstrainedLogitsProcessor,
         StoppingCriteriaList,
         TemperatureLogitsWarper,
         TopKLogitsWarper,
@@ -172,11 +197,24 @@ def _batch(
 
     layout, model = engine.coder.layout, engine.model
     causal = layout.kind == "causal"
-    shared = _common(prompts) if causal and how.beams == 1 and engine.path == "shared" else 0
-    ids, mask = _padded(prompts, layout.pad, shared, left=causal)
+    shared = 0
+    if causal and how.beams == 1 and engine.path == "shared":
+        # A sliding window counts places in the cache, padding behind the shared tokens included.
+        window = getattr(engine.scorer, "window", None)
+        if window is None or max(map(len, prompts)) + how.tokens <= window:
+            shared = common(prompts)
+    ids, mask = laid(prompts, layout.pad, shared, left=causal)
     start = ids.shape[1] if causal else 1
     told = Told()
-    steps = LogitsProcessorList([told] if how.beams == 1 else [])
+    steps = LogitsProcessorList([told] if how.beams == 1 else [])  # before all others
+    if how.options:
+
+        def allowed(row: int, written: Tensor) -> list[int]:
+            trie = tries[row // samples]
+            assert trie is not None
+            return trie.allowed(written[start:].tolist())
+
+        steps.append(PrefixConstrainedLogitsProcessor(allowed, how.beams))
     if how.temperature:
         steps.append(TemperatureLogitsWarper(how.temperature))
         if how.top_k:
@@ -188,14 +226,6 @@ def _batch(
     if how.stop:
         stops = Stops(engine.coder.tokenizer, how.stop, start)
         more["stopping_criteria"] = StoppingCriteriaList([stops])
-    if how.options:
-
-        def allowed(row: int, written: Tensor) -> list[int]:
-            trie = tries[row // samples]
-            assert trie is not None
-            return trie.allowed(written[start:].tolist())
-
-        more["prefix_allowed_tokens_fn"] = allowed
     # A published model's habits (beams, penalties, forced ends) are not ours: set them aside.
     habits = model.generation_config
     model.generation_config = GenerationConfig(
@@ -205,12 +235,12 @@ def _batch(
     )  # fmt: skip
     try:
         with torch.inference_mode():
-            begun = _begun(engine, ids, mask, shared, samples)
+            first = begun(engine, ids, mask, shared, samples)
             if samples > 1:
                 ids, mask = (t.repeat_interleave(samples, 0) for t in (ids, mask))
-            if "encoder_outputs" not in begun:
-                begun["input_ids"] = ids.to(model.device)
-            made = model.generate(attention_mask=mask.to(model.device), **begun, **more)
+            if "encoder_outputs" not in first:
+                first["input_ids"] = ids.to(model.device)
+            made = model.generate(attention_mask=mask.to(model.device), **first, **more)
     finally:
         model.generation_config = habits
     written = made[:, start:]
@@ -218,71 +248,6 @@ def _batch(
     if how.beams == 1:
         logs = told.table(written).tolist()
     return [list(map(int, row)) for row in written.tolist()], logs
-
-
-def _common(prompts: Sequence[Ids]) -> int:
-    """Tokens that all prompts begin with, if they are worth a pass of their own; each keeps one
-    of its own, from which writing goes on."""
-    first, last = min(prompts), max(prompts)
-    most = min(map(len, prompts)) - 1
-    same = next((k for k in range(most) if first[k] != last[k]), most)
-    return same if len(prompts) > 1 and same >= _WORTH else 0
-
-
-def _padded(prompts: Sequence[Ids], pad: int, shared: int, left: bool) -> tuple[Tensor, Tensor]:
-    """``[rows, length]``; with ``left``, padding stands between the shared and the own tokens."""
-    length = max(map(len, prompts))
-    ids = torch.full((len(prompts), length), pad)
-    mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):
-        own = torch.tensor(prompt)
-        if left:
-            ids[row, :shared] = own[:shared]
-            mask[row, :shared] = 1
-            ids[row, length - len(prompt) + shared :] = own[shared:]
-            mask[row, length - len(prompt) + shared :] = 1
-        else:
-            ids[row, : len(prompt)] = own
-            mask[row, : len(prompt)] = 1
-    return ids, mask
-
-
-def _begun(engine: Engine, ids: Tensor, mask: Tensor, shared: int, samples: int) -> dict[str, Any]:
-    """What is computed once before writing: tokens that all prompts begin with, and, for several
-    samples, each prompt. Rows write their own keys behind it, so here each needs its copy."""
-    model, layout = engine.model, engine.coder.layout
-    ids, mask = ids.to(model.device), mask.to(model.device)
-    if layout.kind == "seq2seq":
-        if samples == 1:
-            return {}
-        from transformers.modeling_outputs import BaseModelOutput
-
-        hidden = model.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
-        wide = hidden.repeat_interleave(samples, 0)
-        return {"encoder_outputs": BaseModelOutput(last_hidden_state=wide)}
-    alone = samples > 1 and engine.path == "shared" and ids.shape[1] > 1
-    if not shared and not alone:
-        return {}
-    from transformers.cache_utils import DynamicCache
-
-    cache: Any = DynamicCache()
-    if shared:
-        first = fresh()
-        model(input_ids=ids[:1, :shared], past_key_values=first, use_cache=True, logits_to_keep=1)
-        wide = (len(ids), -1, -1, -1)
-        for k, (keys, values) in enumerate(held(first)):
-            cache.update(keys.expand(wide), values.expand(wide), k)
-    last = ids.shape[1] - 1  # from which writing goes on
-    if alone and last > shared:
-        places = (mask.cumsum(1) - 1).clamp(min=0)
-        model(
-            input_ids=ids[:, shared:last], attention_mask=mask[:, :last],
-            position_ids=places[:, shared:last], past_key_values=cache, use_cache=True,
-            logits_to_keep=1,
-        )  # fmt: skip
-    if samples > 1:
-        cache.batch_repeat_interleave(samples)
-    return {"past_key_values": cache}
 
 
 def _read(
@@ -293,18 +258,21 @@ def _read(
     trie: Trie | None,
     cut: int,
 ) -> Written:
-    layout = engine.coder.layout
+    layout, decode = engine.coder.layout, engine.coder.tokenizer.decode
     end, ended = layout.eos, "length"
     if end in ids:
         ids, ended = ids[: ids.index(end)], "end"
-    if how.stop and ended == "length":  # what stands behind a stop string
+    # Behind a stop string stands padding, which may be the end's own token.
+    spelled = str(decode(ids, clean_up_tokenization_spaces=False))
+    stopped = until(spelled, how.stop)[1]
+    if stopped is not None:
+        ended = stopped
+    if how.stop and ended != "end":
         while len(ids) > 1 and ids[-1] == layout.pad:
             ids = ids[:-1]
     told = None if logs is None else sum(logs[: len(ids) + (ended == "end")])
     whole = (*ids, end) if ended == "end" and end is not None else tuple(ids)
     if trie is not None and tuple(ids) in trie.number:
         return Written(how.options[trie.number[tuple(ids)]], ended, len(ids), cut, told, whole)
-    decode = engine.coder.tokenizer.decode
     text = str(decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
-    text, stopped = until(text, how.stop)
-    return Written(text, stopped or ended, len(ids), cut, told, whole)
+    return Written(until(text, how.stop)[0], ended, len(ids), cut, told, whole)
