@@ -27,7 +27,7 @@ def need_text(value: object, name: str) -> None:
             got=value,
             expected="a text with at least one visible character",
             field=name,
-            fix="repair the row, or load with on_bad_row=skip",
+            fix="repair the row, or train and evaluate with on_bad_row=skip",
         )
     try:
         value.encode("utf-8")

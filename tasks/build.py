@@ -111,6 +111,13 @@ def _answers(task: Task, id: str, v: Values, mended: Mended) -> Example:
             starts = listed.get("answer_start") or listed.get("start") or []
             pairs = zip(listed["text"], starts, strict=True)
             listed = [{"text": text, "start": start} for text, start in pairs]
+        if isinstance(listed, str) or not all(isinstance(a, Mapping) for a in listed):
+            raise RowError(
+                "answers that are not told where they stand",
+                got=listed,
+                expected="a list of {text, start}; start in characters of the passage",
+                field="answers",
+            )
         gold = gold_spans(v["passage"], listed, task.several, mended)
     return QuestionAnswering(
         id, v["question"], v["passage"], gold, several=task.several, unanswerable=task.unanswerable

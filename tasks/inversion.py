@@ -78,7 +78,8 @@ class _Inverse:
         found = _turned(example)
         if found is None or _shape(example) != self.shape:
             raise RowError(
-                "a row that does not read well the other way round", fix="load with on_bad_row=skip"
+                "a row that does not read well the other way round",
+                fix="train and evaluate with on_bad_row=skip",
             )
         target = found.pop("target")
         fields = {"instruction": task.prompt.instruction, **found}

@@ -50,7 +50,7 @@ def place(passage: str, answer: Mapping[str, Any], mended: Counter[str]) -> Span
         got=(text, start),
         expected="passage[start:start + len(text)] == text",
         field="answers",
-        fix="repair the row, announce it under `broken`, or load with on_bad_row=skip",
+        fix="repair it, announce it under `broken`, or train and evaluate with on_bad_row=skip",
     )
 
 

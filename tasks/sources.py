@@ -98,9 +98,11 @@ def converted(rows: Callable[[], Iterator[Mapping[str, Any]]], key: Any, place: 
     import pyarrow as pa
     from datasets import Dataset
 
+    columns: list[str] = []
+
     def generator() -> Iterator[dict[str, Any]]:
         for row in rows():
-            yield dict(row)
+            yield {c: row.get(c) for c in columns} if columns else dict(row)
 
     def written(at_once: int) -> Dataset:
         with _quiet():
@@ -117,7 +119,13 @@ def converted(rows: Callable[[], Iterator[Mapping[str, Any]]], key: Any, place: 
         except Exception as error:
             if _own(error) is not None:
                 raise
-            made = written(INFER_ROWS)  # the first rows do not show every column's type
+            # The first rows do not show every column, or not its type.
+            columns += dict.fromkeys(c for row in rows() for c in row)
+            if not columns:
+                raise DataError(
+                    "no rows", file=place, expected="at least one row of data"
+                ) from error
+            made = written(INFER_ROWS)
         pa.default_memory_pool().release_unused()  # what writing took
         return made
     except Exception as error:
@@ -227,6 +235,10 @@ class Files:
                 raise UnknownName("format", self.format, [*READERS, "parquet"])
             reader = resolve(self.format)
         options = {**self.options, **self.per_split.get(split, {})}
+        takes = inspect.signature(reader).parameters
+        for name in () if any(p.kind == p.VAR_KEYWORD for p in takes.values()) else options:
+            if name not in takes and name != "patterns":
+                raise UnknownName(f"option of format {self.format}", name, [*takes][1:])
         code = [self.format, dict(options), _code(reader)]
         patterns = options.pop("patterns", None) or {}
 

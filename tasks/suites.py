@@ -90,6 +90,8 @@ class Suite:
             task=task,
             got=loaded.splits(),
             expected=f"a labelled split among {', '.join(self.evaluate)}",
+            fix="give it one (`derive` takes rows of another), or do not evaluate it: take it out "
+            "of suite.unseen, or of suite.held_out=true",
             suite=self.name,
         )
 
@@ -203,8 +205,8 @@ def made(name: str, raw: Mapping[str, Any]) -> Suite:
         if key not in KEYS:
             raise UnknownName("key", str(key), KEYS)
     values = _based(raw)
-    seen, seen_as = _chosen(values.get("seen") or ())
-    unseen, unseen_as = _chosen(values.get("unseen") or ())
+    seen, seen_as = _chosen(_splits(values.get("seen") or ()))
+    unseen, unseen_as = _chosen(_splits(values.get("unseen") or ()))
     left_out = raw.get("cluster")
     return Suite(
         name=name if left_out is None else f"{raw.get('base') or name} without {left_out}",

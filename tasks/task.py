@@ -215,7 +215,7 @@ class Task:
                 f"a row whose fields have another shape: {type(error).__name__}: {error}",
                 got=values,
                 expected=f"what the fields of a {self.type.__name__} hold, see tasks/README.md",
-                fix="map the fields to other columns, or load with on_bad_row=skip",
+                fix="map the fields to other columns, or train and evaluate with on_bad_row=skip",
             ) from error
 
     def examples(

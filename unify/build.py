@@ -252,7 +252,10 @@ def build_few_shot(config: Config, format: Format) -> FewShot | None:
         return None
     if format.name != "generate":
         raise ConfigError(
-            "demonstrations in another format", got=format.name, fix="format=generate"
+            "demonstrations in another format",
+            got=format.name,
+            expected="generate: a model=hf with format=generate, or a run that was trained so",
+            fix="leave the demonstrations out: evaluation.shots=[0]",
         )
     return few
 
@@ -295,6 +298,7 @@ def build_trainer(
 ) -> pl.Trainer:
     """A Lightning trainer that counts optimizer steps; checkpoints go to ``folder``."""
     import pytorch_lightning as pl
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
     from pytorch_lightning.callbacks import EarlyStopping
 
     from .callbacks import Watch
@@ -341,9 +345,9 @@ def build_trainer(
             default_root_dir=folder,
             use_distributed_sampler=False,
         )
-    except TypeError as error:
+    except (TypeError, MisconfigurationException) as error:
         raise ConfigError(
-            "a trainer setting that Lightning does not know",
+            "a trainer setting that Lightning does not take",
             got=str(error),
             fix="see pytorch_lightning.Trainer",
         ) from None

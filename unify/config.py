@@ -232,6 +232,6 @@ def need(values: Mapping[str, Any], key: str, verb: str, example: str) -> Any:
         raise ConfigError(
             f"{verb} needs {key}",
             expected=f"{key}={example}",
-            fix=did_you_mean(key, values) if values else None,
+            fix=hint if (hint := did_you_mean(key, values)).startswith("did you mean") else None,
         )
     return values[key]

@@ -19,7 +19,7 @@ from .backbones import Backbone
 from .quiet import quiet
 from .report import Report, write
 from .study import check, study, write_study
-from .suite_data import called, data_notes, leak_dict, load_suite, met_notes
+from .suite_data import called, data_notes, leak_dict, load_suite, met_notes, need_splits
 from .suite_results import contacts, evaluate_suite, held_out_results
 
 WINDOW = 4096  # tokens that a pretrained model reads at most, where nothing else is said
@@ -119,6 +119,7 @@ def evaluate_here(config: Mapping[str, Any], folder: Path) -> Report:
         ready = load_suite(suite, format, allow_leaks=config["allow_leaks"])
         if ranks.rank() == 0:
             runs.write_config(folder, config)
+    need_splits(ready)
     examples = config["report"]["examples"]
     section = _asked(config, backbone, format)
     settings = build.build_evaluation(

@@ -52,7 +52,17 @@ def task_from_rows(
 ) -> Task:
     """A task over ``rows``, which are written to ``folder`` first."""
     path = folder / "rows.jsonl"
+    count = 0
     with path.open("w", encoding="utf-8") as sink:
-        for row in rows:
+        for count, row in enumerate(rows, 1):
+            if not isinstance(row, Mapping):
+                raise DataError(
+                    "rows that are no mappings",
+                    got=row,
+                    row=count - 1,
+                    expected="mappings from fields to values; a file is read by a task",
+                )
             sink.write(json.dumps(dict(row)) + "\n")
+    if not count:
+        raise DataError("no rows", expected="at least one")
     return task_from_file(path, kind, declaration, labelled=True)

@@ -47,6 +47,12 @@ def called(suite: Suite, side: Literal["seen", "unseen"]) -> str:
     return ", ".join(names) if len(names) <= 3 else f"{suite.name} with {len(names)} tasks"
 
 
+def need_splits(ready: Ready) -> None:
+    """Raises DeclarationError where a task that is to be scored has no split for it."""
+    for task in (*ready.unseen, *(ready.seen if ready.suite.held_out else ())):
+        ready.suite.eval_split(task.name)
+
+
 def suite_key(suite: Suite) -> str:
     """Changes when a seen task or the number of its rows does."""
     parts = [catalogue.load(n).fingerprint() for n in suite.seen] + [repr(suite)]

@@ -20,7 +20,7 @@ from .origin import seen_before, start
 from .prompts import protocol, recipes
 from .quiet import quiet
 from .report import Report, write
-from .suite_data import called, data_notes, features, leak_dict, load_suite, met_notes
+from .suite_data import called, data_notes, features, leak_dict, load_suite, met_notes, need_splits
 from .suite_results import answerable, contacts, evaluate_suite, held_out_results
 
 
@@ -70,6 +70,7 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
     trainer(data["accumulate"])  # before the data: it may refuse its settings
     before = seen_before(config)
     ready = load_suite(suite, format, allow_leaks=config["allow_leaks"], before=before)
+    need_splits(ready)
     everything = (*ready.seen, *ready.unseen)
     runs.same_data(folder, everything)
     config = build.with_bounds(config, ready.seen, suite.limit("train"))

@@ -78,7 +78,7 @@ def made(row: Row, text: str, choices: Any, target: Any, before: str = "") -> di
         raise RowError(
             problem,
             got=json.dumps(dict(row), default=str)[:200],
-            fix="repair the row, or load with on_bad_row=skip",
+            fix="repair the row, or train and evaluate with on_bad_row=skip",
         ) from None
     if isinstance(gold, str) and gold in options:
         gold = options.index(gold)

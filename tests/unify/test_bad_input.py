@@ -1,4 +1,4 @@
-"""Eleven kinds of bad input, one message each: where, what was there, what belongs there."""
+"""Fifteen kinds of bad input, one message each: where, what was there, what belongs there."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from tasks import catalogue
 from unify.config import compose
 from unify.data import Preparation, prepare
 from unify.evaluation import Evaluation, evaluate_task
+from unify.own import task_from_rows
+from unify.train import train
 
 TASKS = {
     "mood": "type: TextClassification\nlabels: [glad, sad]",
@@ -111,6 +113,29 @@ def corrupt_file(p: Place) -> None:
     prepared("mood")
 
 
+def no_rows(p: Place) -> None:
+    p.put("mood").write_text("")
+    prepared("mood")
+
+
+def misspelt_option(p: Place) -> None:
+    p.put("mood")
+    path = p.folder / "mood.yaml"
+    path.write_text(path.read_text().replace("format: jsonl", "format: {jsonl: {encodin: utf-8}}"))
+    prepared("mood")
+
+
+def answers_without_places(p: Place) -> None:
+    p.put("read", {"question": "Who?", "passage": "Ann saw Bob", "answers": ["Bob"]})
+    prepared("read")
+
+
+def nothing_to_score(p: Place) -> None:
+    p.put("mood")
+    tiny_run = ["suite.seen=mood", "suite.unseen=[]", "suite.held_out=true", "format=extract"]
+    train(compose("train", tiny_run), p.folder.with_name(f"{p.folder.name}_run"))
+
+
 def unlabelled_split(p: Place) -> None:
     p.put("mood", unlabelled="[train]")
     preparation = Preparation(Extract(), BACKBONE.coder, "train")
@@ -145,6 +170,15 @@ KINDS: list[tuple[Callable[[Place], None], type[UnifyError], set[str], list[str]
      ["task mood", "split train", "mood.jsonl"]),
     (unknown_key, UnknownName, set(),
      ["unknown config key 'data.batchsize'", "to mend:  did you mean 'data.batch_size'"]),
+    (no_rows, DataError, {"task", "split", "file"},
+     ["no rows", "task mood", "split train", "expected: at least one row of data"]),
+    (misspelt_option, UnknownName, {"task", "split"},
+     ["unknown option of format jsonl 'encodin'", "did you mean 'encoding'"]),
+    (answers_without_places, RowError, PLACE,
+     ["answers that are not told where they stand", "row 1", "got:      ['Bob']",
+      "expected: a list of {text, start}"]),
+    (nothing_to_score, UnifyError, {"task"},
+     ["a task without a split to evaluate", "task mood", "take it out of suite.unseen"]),
     (unlabelled_split, UnifyError, {"task", "split"},
      ["no labelled row to evaluate on", "task mood", "split train",
       "to mend:  name a split with labels"]),
@@ -181,6 +215,20 @@ def test_a_passage_far_over_the_window_is_read_whole(place: Place) -> None:
         places = row.offsets.reshape(-1, 2)
         covered.update(range(int(places[0, 0]), int(places[-1, 1])))
     assert len(covered) == len(passage)
+
+
+def test_a_row_that_lacks_a_column_is_one_bad_row(place: Place) -> None:
+    place.put("mood", {"txt": "so so", "label": "glad"}, {**GOOD["mood"], "further": 3})
+    with pytest.raises(RowError, match="text is not a text") as caught:
+        prepared("mood")
+    assert caught.value.where["row"] == 1
+    assert prepared("mood", on_bad_row="skip").column("row").tolist() == [0, 2]
+
+
+def test_own_rows_that_are_none(tmp_path: Path) -> None:
+    for rows, said in (([], "no rows"), ("rows.csv", "rows that are no mappings")):
+        with pytest.raises(DataError, match=said):
+            task_from_rows(rows, tmp_path, "classify", {"labels": ["a", "b"]})
 
 
 def test_bad_rows_can_be_left_out(place: Place) -> None:

@@ -37,6 +37,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 SMALL = ["suite.seen=[sample_trade_goods]", "suite.unseen=[]", "suite.limits.train=20"]
 WRONG = [  # arguments, status, what the message says, what it proposes
+    (["preview", "task=sample_sea_state", "n=abc"], 1, "n is no number", "n=3"),
+    (["train", "trainer.max_steps=-3", *SMALL], 1, "Lightning does not take", "max_steps"),
+    (["predict", "run=RUN", "task=x", "A day."], 1, "predict needs type", "type=classify"),
     (["frain"], 2, "unknown verb 'frain'", "did you mean 'train'"),
     (["train", "fromat=extract"], 1, "unknown config key 'fromat'", "'format'"),
     (["train", "data.batchsize=3"], 1, "unknown config key 'data.batchsize'", "'data.batch_size'"),

@@ -101,7 +101,12 @@ def made(
     texts = corpus(tasks, rows)
     train, held = split([t for own in texts.values() for t in own], HELD)
     if len(train) < HELD:
-        raise ConfigError("too few texts to train on", got=len(train), expected=f">= {HELD}")
+        raise ConfigError(
+            "too few texts to train on",
+            got=f"{len(train) + len(held)} different ones in {len(texts)} tasks",
+            expected=f"at least {2 * HELD}, of which {HELD} are held out",
+            fix="more tasks=[…], or more rows= of each",
+        )
     kind = "AutoModelForMaskedLM"
     if "next_sentence" in settings.objectives:
         kind = "AutoModelForPreTraining"

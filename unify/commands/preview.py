@@ -7,11 +7,22 @@ the suite (made once, then cached) or, with model=hf model.name=…, that of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from formats.errors import ConfigError
 
 from ..config import assignments, check_keys, compose, need
 
 KEYS = ("task", "format", "n", "split", "template", "model", "suite")
+
+
+def _number(values: Mapping[str, Any], key: str, default: int) -> int:
+    """A number that is not negative. Raises ConfigError."""
+    given = values.get(key, default)
+    if type(given) is not int or given < 0:
+        raise ConfigError(f"{key} is no number", got=given, expected=f"{key}={default}")
+    return given
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -56,8 +67,8 @@ def run(arguments: Sequence[str]) -> int:
         format,
         coder,
         split=split,
-        n=int(values.get("n", 3)),
-        template=int(values.get("template", 0)),
+        n=_number(values, "n", 3),
+        template=_number(values, "template", 0),
     )
     print(f"{task.name} ({task.type.__name__}, split {split}) as {format.name}")
     for i, item in enumerate(shown):

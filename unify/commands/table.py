@@ -1,13 +1,15 @@
 """unify table <run> <run> ...
 
 One table over finished runs: their unseen tasks, macro averages over the tasks that all of them
-have, and the best trivial method. A sweep's folder stands for all of its runs. Runs of the few-shot
+have, and the best trivial method. A sweep's folder stands for all of its runs;
+unfinished ones among several are left out, and named. Runs of the few-shot
 protocol (task= shots=) become methods by tasks: mean ± standard deviation over seeds, trained
 parameters, seconds.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +34,9 @@ def run(arguments: Sequence[str]) -> int:
         folder = Path(argument)
         found = sorted(folder.glob(f"*/{REPORT}")) or [folder / REPORT]
         for path in found:
+            if not path.exists() and len(arguments) > 1:
+                print(f"left out, no finished run: {path.parent}", file=sys.stderr)
+                continue
             if not path.exists():
                 raise RunError(
                     "no finished run here",
@@ -41,6 +46,10 @@ def run(arguments: Sequence[str]) -> int:
             reports[
                 path.parent.name if len(found) == 1 else f"{folder.name}/{path.parent.name}"
             ] = read_json(path)
+    if not reports:
+        raise RunError(
+            "no finished run here", expected="folders with a report.json", got=list(arguments)
+        )
     show(Comparison.of("runs", reports))
     return 0
 
