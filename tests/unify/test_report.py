@@ -185,6 +185,15 @@ def test_the_headline_and_what_was_skipped():
     assert macro_line(Report("r", kind="reason")) == "Nothing was evaluated: no task has a result."
 
 
+def test_rows_that_were_left_out_are_said_on_the_terminal(capsys):
+    skipped = {"rows": 3, "reasons": {"text is empty": 2, "unknown label": 1}}
+    note = {"task": "topics", "split": "train", "rows": 9, "skipped": skipped}
+    show(Report("r", [result()], data_notes=[note, {"task": "other"}]))
+    shown = capsys.readouterr().out
+    said = "Left out: 3 rows of topics, train: 2 × text is empty; 1 × unknown label\n"
+    assert said in shown and shown.count("Left out") == 1
+
+
 def test_allowed_leaks_are_said_on_the_terminal(capsys):
     show(Report("r", [result()], leaks=[{"unseen": "topics"}], allowed_leaks=True))
     assert "not zero-shot" in capsys.readouterr().out

@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from . import notes
 from .comparison import Comparison
 from .data import (
     ASKED,
@@ -124,6 +125,18 @@ def skipped_lines(report: Report) -> Text:
     return lines
 
 
+def skipped_rows(report: Report) -> Text:
+    """Rows that could not be read and were left out, per task and split; the page has the rest."""
+    lines = Text()
+    for note in notes.lines(report):
+        if left := int(note["counts"]["skipped"]):
+            why = "; ".join(w.removeprefix("skipped, ") for w in note["why"] if "skipped" in w)
+            lines.append("\n" if lines else "")
+            lines.append(f"Left out: {plural(left, 'row')}", "bold")
+            lines.append(f" of {note['task']}, {note['split']}" + (f": {why}" if why else ""))
+    return lines
+
+
 def _leak_line(report: Report) -> Text | None:
     if not report.leaks:
         return None
@@ -144,6 +157,8 @@ def report_view(report: Report) -> Group:
         parts.append(leaks)
     if report.skipped:
         parts.append(skipped_lines(report))
+    if left_out := skipped_rows(report):
+        parts.append(left_out)
     parts.append(Text(f"Took {duration(report.seconds)}.", "dim"))
     return Group(*parts)
 
