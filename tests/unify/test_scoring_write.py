@@ -230,3 +230,19 @@ def test_a_decoder_of_its_own_has_a_window_of_its_own() -> None:
     for wrong in ({"top_k": -1}, {"temperature": float("nan")}, {"seed": 1 << 45}):
         with pytest.raises(ConfigError, match="impossible way"):
             Writing(**wrong)
+
+
+def test_a_model_with_several_ends_stops_at_any() -> None:
+    made = engine("llama")
+    eos = made.coder.layout.eos
+    free = write(made, CONTEXTS, Writing(tokens=8))
+    turn = free[0].ids[3]
+    made.model.generation_config.eos_token_id = [eos, turn]
+    found = write(made, CONTEXTS, Writing(tokens=8))
+    for one, before in zip(found, free, strict=True):
+        if turn in before.ids:
+            assert one.ended == "end" and one.ids == before.ids[: before.ids.index(turn) + 1]
+            assert one.tokens == before.ids.index(turn)
+        else:
+            assert one == before
+    assert found[0].ended == "end"

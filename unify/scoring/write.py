@@ -226,11 +226,12 @@ def _batch(
     if how.stop:
         stops = Stops(engine.coder.tokenizer, how.stop, start)
         more["stopping_criteria"] = StoppingCriteriaList([stops])
-    # A published model's habits (beams, penalties, forced ends) are not ours: set them aside.
+    # A published model's habits (beams, penalties, forced ends) are not ours: set them aside, but
+    # for the tokens that it ends with.
     habits = model.generation_config
     model.generation_config = GenerationConfig(
         max_new_tokens=how.tokens, do_sample=False, num_beams=how.beams,
-        eos_token_id=layout.eos, pad_token_id=layout.pad, bos_token_id=layout.bos,
+        eos_token_id=list(_ends(engine)), pad_token_id=layout.pad, bos_token_id=layout.bos,
         decoder_start_token_id=getattr(model.config, "decoder_start_token_id", None),
     )  # fmt: skip
     try:
@@ -250,6 +251,15 @@ def _batch(
     return [list(map(int, row)) for row in written.tolist()], logs
 
 
+def _ends(engine: Engine) -> tuple[int, ...]:
+    """The tokens that end a text: the tokenizer's, and those that a published chat model names
+    beside it (the end of a turn)."""
+    end = engine.coder.layout.eos
+    assert end is not None
+    named = getattr(engine.model.generation_config, "eos_token_id", None)
+    return tuple(named) if isinstance(named, list) and end in named else (end,)
+
+
 def _read(
     engine: Engine,
     ids: list[int],
@@ -259,8 +269,9 @@ def _read(
     cut: int,
 ) -> Written:
     layout, decode = engine.coder.layout, engine.coder.tokenizer.decode
-    end, ended = layout.eos, "length"
-    if end in ids:
+    ends, ended = _ends(engine), "length"
+    end = next((token for token in ids if token in ends), None)
+    if end is not None:
         ids, ended = ids[: ids.index(end)], "end"
     # Behind a stop string stands padding, which may be the end's own token.
     spelled = str(decode(ids, clean_up_tokenization_spaces=False))
