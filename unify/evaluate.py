@@ -20,7 +20,7 @@ from .quiet import quiet
 from .report import Report, write
 from .study import check, study, write_study
 from .suite_data import called, data_notes, leak_dict, load_suite, met_notes, need_splits
-from .suite_results import contacts, evaluate_suite, held_out_results
+from .suite_results import contacts, evaluate_suite
 
 WINDOW = 4096  # tokens that a pretrained model reads at most, where nothing else is said
 
@@ -141,7 +141,7 @@ def evaluate_here(config: Mapping[str, Any], folder: Path) -> Report:
                     ready.skipped[task.name] = reason
     how = (backbone, ready, format, settings, config["on_bad_row"], few)
     results, prepared = evaluate_suite(*how)
-    held_out, tested = held_out_results(*how)
+    held_out, tested = evaluate_suite(*how, held_out=True)
     report = Report(
         title=f"{name} on {called(suite, 'unseen')}, as {format.name}",
         unseen=results,
@@ -153,14 +153,14 @@ def evaluate_here(config: Mapping[str, Any], folder: Path) -> Report:
         allowed_leaks=bool(config["allow_leaks"]),
         contact=contacts(
             (config.get("model") or {}).get("trained_on", ()),
-            [*ready.unseen, *(ready.seen if suite.held_out else ())],
+            [*ready.unseen, *ready.held_out],
         ),
         data_notes=[
             *([{"notes": f"asked in the model's chat template: {few.chat}"}]
               if few and few.chat != "off" else []),
             *data_notes(
                 {"test": [*prepared, *tested]},
-                [*ready.unseen, *(ready.seen if suite.held_out else ())],
+                [*ready.unseen, *ready.held_out],
             ),
             *met_notes(ready),
         ],

@@ -34,6 +34,11 @@ class Ready:
     skipped: dict[str, str] = field(default_factory=dict)
     leaks: list[Leak] = field(default_factory=list)
 
+    @property
+    def held_out(self) -> list[Task]:
+        """The seen tasks that are scored, too."""
+        return self.seen if self.suite.held_out else []
+
 
 def called(suite: Suite, side: Literal["seen", "unseen"]) -> str:
     """The suite's name; where it was given other tasks of ``side`` than its file has, these."""
@@ -49,7 +54,7 @@ def called(suite: Suite, side: Literal["seen", "unseen"]) -> str:
 
 def need_splits(ready: Ready) -> None:
     """Raises DeclarationError where a task that is to be scored has no split for it."""
-    for task in (*ready.unseen, *(ready.seen if ready.suite.held_out else ())):
+    for task in (*ready.unseen, *ready.held_out):
         ready.suite.eval_split(task.name)
 
 

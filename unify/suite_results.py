@@ -43,10 +43,13 @@ def evaluate_suite(
 ) -> tuple[list[TaskResult], list[TaskFeatures]]:
     """Every unseen task that format and backbone support: zero-shot, or as ``few`` says.
 
-    With ``held_out`` the seen ones instead, on rows that training leaves out.
+    With ``held_out`` the seen ones instead, on rows that training leaves out, where the suite asks
+    for them.
     """
     suite = ready.suite
-    asked = ready.seen if held_out else ready.unseen
+    asked = ready.held_out if held_out else ready.unseen
+    if not asked:
+        return [], []
     tasks = answerable(backbone, format, asked, ready.skipped)
     results: list[TaskResult] = []
     prepared: list[TaskFeatures] = []
@@ -75,20 +78,6 @@ def evaluate_suite(
             results.append(evaluate_task(backbone, task, preparation, store, settings, advance))
     met = list(dict.fromkeys(r.setting for r in results))
     return sorted(results, key=lambda r: met.index(r.setting)), prepared
-
-
-def held_out_results(
-    backbone: Backbone,
-    ready: Ready,
-    format: Format,
-    settings: Evaluation,
-    on_bad_row: str,
-    few: FewShot | None = None,
-) -> tuple[list[TaskResult], list[TaskFeatures]]:
-    """The seen tasks on rows held out from training, where the suite asks for them."""
-    if not ready.suite.held_out:
-        return [], []
-    return evaluate_suite(backbone, ready, format, settings, on_bad_row, few, held_out=True)
 
 
 def contacts(trained_on: Sequence[str], evaluated: Sequence[Task]) -> list[str]:

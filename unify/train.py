@@ -21,7 +21,7 @@ from .prompts import protocol, recipes
 from .quiet import quiet
 from .report import Report, write
 from .suite_data import called, data_notes, features, leak_dict, load_suite, met_notes, need_splits
-from .suite_results import answerable, contacts, evaluate_suite, held_out_results
+from .suite_results import answerable, contacts, evaluate_suite
 
 
 def limits(suite: Suite, data: Mapping[str, Any]) -> dict[str, int | None]:
@@ -156,12 +156,9 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         folder / "predictions" if config["report"]["examples"] else None,
     )
     few = build.build_few_shot(config["evaluation"], format)
-    results, prepared = evaluate_suite(
-        backbone, ready, format, settings, config["on_bad_row"], few
-    )
-    held_out, tested = held_out_results(
-        backbone, ready, format, settings, config["on_bad_row"], few
-    )
+    how = (backbone, ready, format, settings, config["on_bad_row"], few)
+    results, prepared = evaluate_suite(*how)
+    held_out, tested = evaluate_suite(*how, held_out=True)
     report = Report(
         title=f"{called(suite, 'seen')} as {format.name}",
         unseen=results,
@@ -176,7 +173,7 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         allowed_leaks=bool(config["allow_leaks"]),
         contact=contacts(
             config["model"]["trained_on"],
-            [*ready.unseen, *(ready.seen if suite.held_out else ())],
+            [*ready.unseen, *ready.held_out],
         ),
         data_notes=[
             *learner.notes(),

@@ -30,26 +30,25 @@ def run(arguments: Sequence[str]) -> int:
         show(methods)
         return 0
     reports = {}
+    unfinished: list[str] = []
     for argument in arguments:
         folder = Path(argument)
         found = sorted(folder.glob(f"*/{REPORT}")) or [folder / REPORT]
         for path in found:
-            if not path.exists() and len(arguments) > 1:
-                print(f"left out, no finished run: {path.parent}", file=sys.stderr)
-                continue
             if not path.exists():
-                raise RunError(
-                    "no finished run here",
-                    expected="folders with a report.json",
-                    file=str(path.parent),
-                )
+                unfinished.append(str(path.parent))
+                continue
             reports[
                 path.parent.name if len(found) == 1 else f"{folder.name}/{path.parent.name}"
             ] = read_json(path)
     if not reports:
         raise RunError(
-            "no finished run here", expected="folders with a report.json", got=list(arguments)
+            "no finished run here",
+            expected="folders with a report.json",
+            file=", ".join(unfinished),
         )
+    for place in unfinished:
+        print(f"left out, no finished run: {place}", file=sys.stderr)
     show(Comparison.of("runs", reports))
     return 0
 

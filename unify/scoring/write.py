@@ -274,12 +274,10 @@ def _read(
     if end is not None:
         ids, ended = ids[: ids.index(end)], "end"
     # Behind a stop string stands padding, which may be the end's own token.
-    spelled = str(decode(ids, clean_up_tokenization_spaces=False))
-    stopped = until(spelled, how.stop)[1]
-    if stopped is not None:
-        ended = stopped
-    if how.stop and ended != "end":
-        while len(ids) > 1 and ids[-1] == layout.pad:
+    if how.stop:
+        spelled = str(decode(ids, clean_up_tokenization_spaces=False))
+        ended = until(spelled, how.stop)[1] or ended
+        while ended != "end" and len(ids) > 1 and ids[-1] == layout.pad:
             ids = ids[:-1]
     told = None if logs is None else sum(logs[: len(ids) + (ended == "end")])
     whole = (*ids, end) if ended == "end" and end is not None else tuple(ids)
