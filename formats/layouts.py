@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import resources
 
 import yaml
@@ -18,12 +18,18 @@ from .prompts._prompts import Variant, variant_of
 
 @dataclass(frozen=True)
 class Layout:
-    """``ways`` gives each kind of task its templates; ``lower``: all texts are in lower case."""
+    """``ways`` gives each kind of task its templates; ``lower``: all texts are in lower case.
+
+    ``keys`` stand in this order at the head of every text, ``[Key] value``, before ``[close]``,
+    each with its values where these are the same for all tasks.
+    """
 
     name: str
     format: str
     ways: Mapping[str, Variant]
     lower: bool = False
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    close: str = ""
 
     def refusal(self, kind: type) -> str | None:
         """Why tasks of type ``kind`` are not asked so, or None."""
@@ -49,8 +55,10 @@ def _all() -> dict[str, Layout]:
     found = {}
     for name, raw in yaml.safe_load(path.read_text(encoding="utf-8")).items():
         format, lower = raw.pop("format"), raw.pop("lower", False)
+        keys = {key: tuple(values) for key, values in raw.pop("keys", {}).items()}
+        close = raw.pop("close", "")
         ways = {k: variant_of(format, way, f"layouts.{name}.{k}") for k, way in raw.items()}
-        found[name] = Layout(name, format, ways, lower)
+        found[name] = Layout(name, format, ways, lower, keys, close)
     return found
 
 

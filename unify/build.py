@@ -165,13 +165,19 @@ def build_learner(config: Config, backbone: Backbone) -> Multitask:
 
 def tune(config: Config, backbone: Backbone, seen: Sequence[Task]) -> None:
     """Makes ``backbone`` (in place) what the ``tuning`` section asks for: most of it frozen, small
-    parts trained. A prompt that begins as words and names none begins as the labels of ``seen``."""
+    parts trained. A prompt that begins as words and names none begins as the labels of ``seen``; a
+    structural one has their names and domains as values."""
     from .tuning import attach
 
     settings = dict(config)
     if settings.get("init") == "words" and not settings["words"]:
         labels = [n for t in seen if t.labels for n in t.labels.names]
         settings["words"] = list(dict.fromkeys(labels))
+    if "values" in settings:
+        about = [t.prompt.about for t in seen]
+        own = {name: [a[name] for a in about if a.get(name)] for name in ("task", "domain")}
+        found = {name.title(): list(dict.fromkeys(values)) for name, values in own.items()}
+        settings["values"] = {**found, **(settings["values"] or {})}
     attach(backbone, settings)
 
 

@@ -27,6 +27,7 @@ OPEN = (
     "model.config", "model.head_options", "model.init", "model.lr", "model.head_lr",
     "suite.seen", "suite.unseen", "suite.limits", "suite.evaluate", "suite.train",
     "suite.held_out", "suite.clean", "suite.base", "suite.cluster", "data.rates", "trainer",
+    "tuning.values",
 )  # fmt: skip
 
 

@@ -28,12 +28,16 @@ SMALL: dict[str, dict[str, Any]] = {
     "prompt": {"length": 3},
     "p_tuning": {"length": 3, "reparam": 8},
     "instance_prompt": {"length": 3, "size": 4},
+    "structural_prompt": {
+        "layout": "proqa", "length": 2, "values": {"Task": ["moods"], "Domain": ["sea", "land"]},
+    },
     "prefix": {"length": 3, "reparam": 8},
     "lora": {"rank": 2},
     "adapter": {"size": 4},
     "parallel_adapter": {"size": 4},
     "unipelt": {"length": 3, "rank": 2, "size": 4},
 }
+OF_THE_TEXT = ("instance_prompt", "structural_prompt")  # not before a causal model
 NOTHING = ("lora", "ia3", "adapter", "parallel_adapter", "adapter_bias", "bitfit")
 
 
@@ -69,7 +73,7 @@ def steps(backbone: Backbone, format: str, count: int = 2, lr: float = 0.05) -> 
 @pytest.mark.parametrize("architecture,format", SHAPES)
 def test_frozen_means_frozen(name: str, architecture: str, format: str, tmp_path: Path) -> None:
     backbone = tiny(architecture, format, spread=2.0)
-    if name == "instance_prompt" and backbone.layout.kind == "causal":
+    if name in OF_THE_TEXT and backbone.layout.kind == "causal":
         with pytest.raises(ConfigError, match="causal"):
             attach(backbone, small(name))
         return

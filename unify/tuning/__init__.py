@@ -18,14 +18,15 @@ from .injected import IA3, LoRA
 from .instance import InstancePrompt
 from .prefix import Prefix
 from .prompt import Prompt, PTuning
+from .structural import StructuralPrompt
 from .unipelt import UniPELT
 
 FULL = "full"
 TUNINGS: dict[str, type[Tuning]] = {
     c.name: c
     for c in (
-        Prompt, PTuning, InstancePrompt, Prefix, LoRA, IA3, Adapter, ParallelAdapter, AdapterBias,
-        BitFit, UniPELT,
+        Prompt, PTuning, InstancePrompt, StructuralPrompt, Prefix, LoRA, IA3, Adapter,
+        ParallelAdapter, AdapterBias, BitFit, UniPELT,
     )
 }  # fmt: skip
 

@@ -21,6 +21,7 @@ from .injected import LoRA
 from .instance import InstancePrompt
 from .prefix import Prefix
 from .prompt import Prompt
+from .structural import StructuralPrompt
 from .unipelt import Gate, GatedLowRank, GatedRows
 
 PARTS = (Bottleneck, Shift, Gate, GatedLowRank, GatedRows)
@@ -93,7 +94,8 @@ class Bank:
         shell = self.backbone.tuning
         assert shell is not None
         within = [n for n in shell.trained if n.startswith("model.")]
-        if isinstance(shell, InstancePrompt) or (within and not isinstance(shell, LoRA)):
+        of_text = isinstance(shell, InstancePrompt | StructuralPrompt)
+        if of_text or (within and not isinstance(shell, LoRA)):
             raise ConfigError(
                 f"the tuning {shell.name} cannot differ from row to row",
                 expected="prompt, prefix, lora, adapter, adapter_bias or unipelt",

@@ -27,13 +27,14 @@ class Pass:
 
     ``where`` holds the row and column of each virtual position and ``slot`` its number, None where
     the sequences have none (the decoder, or a continued generation). ``text [n, L]`` is True at
-    words. ``rows`` is what the owner made for this pass.
+    words, ``ids [n, L]`` are those of the pass. ``rows`` is what the owner made for it.
     """
 
     def __init__(self) -> None:
         self.where: tuple[Tensor, Tensor] | None = None
         self.slot: Tensor | None = None
         self.text: Tensor | None = None
+        self.ids: Tensor | None = None
         self.rows: Any = None
 
     def __reduce__(self) -> tuple[type[Pass], tuple[()]]:
@@ -128,6 +129,7 @@ class Virtual(nn.Module):
         now.where = virtual.nonzero(as_tuple=True)
         now.slot = ids[now.where] - self.first
         now.text = ~virtual & (ids != self.pad)
+        now.ids = ids
         return (ids.masked_fill(virtual, self.pad),)
 
     def _place(self, module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
