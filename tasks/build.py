@@ -24,6 +24,7 @@ from formats.examples import (
 
 from .fields import as_list
 from .placing import gold_spans
+from .words import places_of, spans_of
 
 if TYPE_CHECKING:
     from .task import Task
@@ -137,10 +138,12 @@ def _span(value: Any, field: str, type: str = "") -> Span:
 
 def _tag(task: Task, id: str, v: Values, mended: Mended) -> Example:
     assert task.types is not None
-    gold = None
-    if v.get("spans") is not None:
-        gold = frozenset(_span(s, "spans") for s in v["spans"])
-    tokens = v.get("tokens")
+    gold, listed, tokens = None, v.get("spans"), v.get("tokens")
+    if tokens is not None and any(isinstance(t, str) for t in tokens):
+        tokens = places_of(tokens, v["text"])
+        listed = None if listed is None else spans_of(listed, tokens)
+    if listed is not None:
+        gold = frozenset(_span(s, "spans") for s in listed)
     offsets = None if tokens is None else tuple((int(a), int(b)) for a, b in tokens)
     return TokenClassification(id, v["text"], task.types, gold, offsets)
 
