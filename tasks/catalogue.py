@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from formats.errors import ConfigError, DeclarationError, UnknownName
+from formats.errors import ConfigError, DeclarationError, UnifyError, UnknownName
 
 from .declare import build, read
 from .subsets import parse, shrunk
@@ -34,6 +34,7 @@ class _Look(NamedTuple):
     below: tuple[tuple[Path, int], ...]
     times: dict[Path, int]
     found: dict[str, Declaration]
+    broken: dict[Path, UnifyError]
 
     def holds(self, name: str) -> bool:
         """Whether ``name`` is still declared as it was: no folder, and no file of its own, has
@@ -45,6 +46,11 @@ class _Look(NamedTuple):
             and all(_time(path) == time for path, time in self.below)
             and all(_time(path) == self.times[path] for path in files)
         )
+
+    def refuse(self) -> None:
+        """Raises the error of the first file that could not be read."""
+        for error in self.broken.values():
+            raise error
 
 
 _last: _Look | None = None
@@ -96,15 +102,22 @@ def _plugins() -> list[Path]:
 @functools.lru_cache(maxsize=8)
 def _all(
     files: tuple[tuple[Path, int], ...],
-) -> tuple[dict[str, Declaration], dict[Path, int]]:
-    """Declarations of ``files`` (path, time of change), and the times of all that was read."""
+) -> tuple[dict[str, Declaration], dict[Path, int], dict[Path, UnifyError]]:
+    """Declarations of ``files`` (path, time of change), the times of all that was read, and what is
+    wrong with those that could not be."""
     found: dict[str, Declaration] = {}
     times: dict[Path, int] = {}
+    broken: dict[Path, UnifyError] = {}
     for path, _ in files:
         if path.name.startswith("_"):
             continue
         met: set[Path] = set()
-        for name, raw in read(path, met).items():
+        try:
+            declared = read(path, met)
+        except UnifyError as error:
+            broken[path] = error
+            declared = {}
+        for name, raw in declared.items():
             if name in found:
                 raise DeclarationError(
                     f"two tasks of the name {name!r}",
@@ -114,11 +127,11 @@ def _all(
                 )
             found[name] = Declaration(name, raw, path, tuple(met))
         times.update((file, _time(file)) for file in met)
-    return found, times
+    return found, times, broken
 
 
-def declarations() -> dict[str, Declaration]:
-    """All declarations by task name; read again when a file has changed."""
+def _look() -> _Look:
+    """All declarations as they are now; files are read again when they have changed."""
     global _last
     places, paths, below = folders(), [], []
     for place in places:
@@ -127,17 +140,34 @@ def declarations() -> dict[str, Declaration]:
             below.append((at, _time(at)))
             paths += [at / name for name in files if name.endswith(".yaml")]
     key = tuple((path, _time(path)) for path in sorted(paths))
-    found, times = _all(key)
+    found, times, broken = _all(key)
     if any(_time(path) != time for path, time in times.items()):  # a base from elsewhere
         _all.cache_clear()
-        found, times = _all(key)
-    _last = _Look(places, tuple(below), times, found)
-    return found
+        found, times, broken = _all(key)
+    _last = _Look(places, tuple(below), times, found, broken)
+    return _last
+
+
+def declarations(whole: bool = True) -> dict[str, Declaration]:
+    """All declarations by task name.
+
+    Raises DeclarationError or UnknownName of a file that cannot be read where ``whole``: a choice
+    among all tasks would silently be one among fewer.
+    """
+    look = _look()
+    if whole:
+        look.refuse()
+    return look.found
+
+
+def broken() -> dict[Path, UnifyError]:
+    """The files of declarations that cannot be read, and why."""
+    return dict(_look().broken)
 
 
 def names() -> list[str]:
-    """All task names, sorted."""
-    return sorted(declarations())
+    """The names of all tasks that can be read, sorted; see :func:`broken` for the others."""
+    return sorted(declarations(whole=False))
 
 
 def load(name: str) -> Task:
@@ -146,10 +176,11 @@ def load(name: str) -> Task:
     Raises UnknownName with close names, DeclarationError.
     """
     # Looking at every file takes a while, and suites load thousands of tasks one by one.
-    last = _last if _last is not None and _last.holds(name.partition("@")[0]) else None
-    known = declarations() if last is None else last.found
+    last = _last if _last is not None and _last.holds(name.partition("@")[0]) else _look()
+    known = last.found
     parent, subset = (name, None) if name in known else parse(name)
     if parent not in known:
+        last.refuse()  # one of these may have it
         raise UnknownName("task", parent, known)
     one = known[parent]
     task = build(one.name, one.raw, one.file)

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from formats.errors import DataError, UnifyError
 
 from .readers._open import on_disk
+from .readers._unread import refused
 from .sources import AT_ONCE, INFER_ROWS, Files, cache_root, converted, digest, no_parquet, no_table
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Shards(Files):
     def _reader(self, split: str) -> tuple[Callable[[Path], Iterator[Row]], list[Any]]:
         if self.format == "parquet":
             return parquet_rows, ["parquet"]
-        return self.reading(split)
+        return self.reading(split, refused)  # a row more or less would be another stream
 
     def _rows(self, split: str) -> Iterator[Row]:
         read, _ = self._reader(split)

@@ -22,6 +22,7 @@ from .dotted import resolve
 from .readers import READERS
 from .readers._open import on_disk
 from .readers._patterns import with_patterns
+from .readers._unread import UNREAD, Unread, complain, kept
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -102,7 +103,10 @@ def converted(rows: Callable[[], Iterator[Mapping[str, Any]]], key: Any, place: 
 
     def generator() -> Iterator[dict[str, Any]]:
         for row in rows():
-            yield {c: row.get(c) for c in columns} if columns else dict(row)
+            yield {c: row.get(c, absent(c)) for c in columns} if columns else dict(row)
+
+    def absent(column: str) -> str | None:
+        return "" if column == UNREAD else None  # so that its type shows in the first rows
 
     def written(at_once: int) -> Dataset:
         with _quiet():
@@ -225,10 +229,22 @@ class Files:
         read, code = self.reading(split)
         argument: Any = files.get("", files)
         key = [self._stamps(split), list(files), *code]
-        return converted(lambda: read(argument), key, str(next(iter(files.values()))))
+        place = str(next(iter(files.values())))
+        made = converted(lambda: read(argument), key, place)
+        if made.column_names == [UNREAD]:  # not one line is a row: the layout is another one
+            try:
+                complain(made[0], DataError)
+            except DataError as error:
+                raise error.at(file=place) from None
+        return made
 
-    def reading(self, split: str) -> tuple[Callable[[Any], Iterator[dict[str, Any]]], list[Any]]:
-        """What reads a file of ``split``, and plain data that changes when it reads otherwise."""
+    def reading(
+        self, split: str, unread: Unread = kept
+    ) -> tuple[Callable[[Any], Iterator[dict[str, Any]]], list[Any]]:
+        """What reads a file of ``split``, and plain data that changes when it reads otherwise.
+
+        ``unread``: what becomes of lines that hold no row, where the reader tells lines apart.
+        """
         reader = READERS.get(self.format)
         if reader is None:
             if "." not in self.format:
@@ -236,14 +252,17 @@ class Files:
             reader = resolve(self.format)
         options = {**self.options, **self.per_split.get(split, {})}
         takes = inspect.signature(reader).parameters
-        for name in () if any(p.kind == p.VAR_KEYWORD for p in takes.values()) else options:
-            if name not in takes and name != "patterns":
-                raise UnknownName(f"option of format {self.format}", name, [*takes][1:])
+        known = [name for name in takes if name != "unread"][1:]
+        free = any(p.kind == p.VAR_KEYWORD for p in takes.values())
+        for name in options:
+            if name == "unread" or not (free or name in known or name == "patterns"):
+                raise UnknownName(f"option of format {self.format}", name, known)
         code = [self.format, dict(options), _code(reader)]
         patterns = options.pop("patterns", None) or {}
+        tolerant = {"unread": unread} if "unread" in takes else {}
 
         def rows(argument: Any) -> Iterator[dict[str, Any]]:
-            found = reader(argument, **options)
+            found = reader(argument, **options, **tolerant)
             return with_patterns(found, patterns) if patterns else found
 
         return rows, code

@@ -101,6 +101,7 @@ def _cataloged(pattern: str, known: Mapping[str, catalogue.Declaration]) -> list
     UnknownName."""
     if pattern in known:
         return [pattern]
+    known = catalogue.declarations()  # refuses where one of them cannot be read
     if pattern.startswith("cluster:"):
         wanted = pattern.removeprefix("cluster:")
         clusters = {n: str(d.raw.get("cluster")) for n, d in known.items()}
@@ -118,7 +119,7 @@ def _chosen(selectors: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]
     """Names in the catalogue and published names of selectors, each once."""
     here: dict[str, None] = {}
     named: dict[str, None] = {}
-    known = catalogue.declarations()
+    known = catalogue.declarations(whole=False)
     for selector in selectors:
         pattern, at, few = selector.removeprefix("-").partition("@")
         parse(f"{pattern}{at}{few}")
@@ -188,7 +189,7 @@ def _based(raw: Mapping[str, Any], above: tuple[str, ...] = ()) -> dict[str, Any
 
 def clusters_of(names: Iterable[str]) -> dict[str, list[str]]:
     """Cluster -> those of the tasks ``names`` that are in it."""
-    known = catalogue.declarations()
+    known = catalogue.declarations(whole=False)
     out: dict[str, list[str]] = {}
     for name in names:
         one = known[name if name in known else parse(name)[0]]

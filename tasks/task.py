@@ -18,6 +18,7 @@ from formats.prompts import Prompt
 from .build import BUILDERS
 from .derive import Derive, assign
 from .fields import Getter, getter, getters
+from .readers._unread import complain
 from .shards import Shards, first_of
 from .sources import Files, Source, digest
 
@@ -201,6 +202,7 @@ class Task:
         mended: Counter[str] | None = None,
     ) -> Example:
         """One row as a typed example, counting in ``mended`` what it mends; raises RowError."""
+        complain(row)
         if self.adapter is None:
             values: Any = {name: g(row) for name, g in get.items()}
         else:

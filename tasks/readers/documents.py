@@ -11,6 +11,7 @@ from typing import Any
 from formats.errors import DataError
 
 from ._open import open_text, text_lines
+from ._unread import Unread, refused
 
 
 def load_json(path: Path, encoding: str = "utf-8") -> Any:
@@ -119,6 +120,7 @@ def json_lines(
     columns: Sequence[str] | None = None,
     unwind: Sequence[str] = (),
     encoding: str = "utf-8",
+    unread: Unread = refused,
 ) -> Iterator[dict[str, Any]]:
     """One JSON object per line; blank lines are passed over.
 
@@ -130,17 +132,23 @@ def json_lines(
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(
-                f"not JSON: {error.msg}",
-                file=str(path),
-                row=number,
-                got=line,
-                expected="one object per line",
-                fix="fetch the file again",
-            ) from None
-        yield from _unwound(_row(value, columns, path, number), unwind, path)
+            rows = list(_unwound(_row(_value(line), columns, path, number), unwind, path))
+        except DataError as error:
+            error.at(file=str(path), row=number)
+            rows = [unread(error)]
+        yield from rows
+
+
+def _value(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
+        raise DataError(
+            f"not JSON: {error.msg if isinstance(error, json.JSONDecodeError) else error}",
+            got=line,
+            expected="one object per line",
+            fix="mend that line, or fetch the file again",
+        ) from None
 
 
 def _squad_answers(qa: dict[str, Any]) -> list[dict[str, Any]] | None:

@@ -11,6 +11,7 @@ from typing import Any
 from formats.errors import DataError, DeclarationError, UnknownName
 
 from ._open import open_text, text_lines
+from ._unread import Unread, refused
 
 # 16 MiB a cell: the csv module's own bound of 128 KiB is less than some published documents.
 _CELL = 1 << 24
@@ -25,6 +26,7 @@ def delimited(
     doubled: bool = True,
     encoding: str = "utf-8",
     skip: int = 0,
+    unread: Unread = refused,
 ) -> Iterator[dict[str, Any]]:
     """Delimited rows; every cell is a text (no guess turns "NA" or "null" into nothing).
 
@@ -52,19 +54,21 @@ def delimited(
                 if names is None:
                     names = cells
                     continue
-                if len(cells) != len(names):
-                    raise DataError(
-                        f"a row of {len(cells)} cells in a table of {len(names)} columns",
-                        file=str(path),
-                        row=number + 1,
-                        got=cells,
-                        expected=", ".join(names),
-                        fix="declare columns, delimiter or quote",
-                    )
-                yield dict(zip(names, cells, strict=True))
-        except csv.Error as error:
+                if len(cells) == len(names):
+                    yield dict(zip(names, cells, strict=True))
+                    continue
+                error = DataError(
+                    f"a row of {len(cells)} cells in a table of {len(names)} columns",
+                    file=str(path),
+                    row=number + 1,
+                    got=cells,
+                    expected=", ".join(names),
+                    fix="mend the line, or declare columns, delimiter or quote",
+                )
+                yield unread(error)
+        except csv.Error as failed:
             raise DataError(
-                f"not a table: {error}",
+                f"not a table: {failed}",
                 file=str(path),
                 row=rows.line_num,
                 expected=f"cells parted by {delimiter!r}",
@@ -73,10 +77,10 @@ def delimited(
 
 
 def tab_separated(
-    path: Path, *, quote: str | None = None, **options: Any
+    path: Path, *, quote: str | None = None, unread: Unread = refused, **options: Any
 ) -> Iterator[dict[str, Any]]:
     """:func:`delimited` by tabs, where quotes are ordinary signs unless declared."""
-    yield from delimited(path, delimiter="\t", quote=quote, **options)
+    yield from delimited(path, delimiter="\t", quote=quote, unread=unread, **options)
 
 
 def lines(

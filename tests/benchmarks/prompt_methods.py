@@ -33,7 +33,7 @@ ENTAIL = {"efl": "minilm_mlm", "nsp_bert": "minilm_nsp"}
 PRETRAIN = [
     "name=minilm_mlm", "tasks=[trec,sst2,mr,subj,ag_news,cola,tweeteval_emotion]", "rows=3000",
     "steps=1000", "tokens=1024", "longest=48", "head=0.1", "lr=3e-4",
-    "objectives=[masked,masked,masked,next_sentence]", "bf16=true",
+    "objectives=[masked,masked,masked,next_sentence]", "bf16=auto",
 ]  # fmt: skip
 
 

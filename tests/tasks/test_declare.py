@@ -9,7 +9,7 @@ import pytest
 
 from formats import MultipleChoice, Span, TextClassification
 from formats.errors import DataError, DeclarationError, RowError, UnifyError, UnknownName
-from tasks import catalogue
+from tasks import catalogue, suites
 from tasks.derive import assign
 from tasks.task import Skipped
 
@@ -90,10 +90,25 @@ def test_errors_name_the_file(folder, change, error, says):
 def test_not_yaml_and_circles(folder):
     path = folder("a.yaml", "x: [")
     with pytest.raises(DeclarationError, match="not YAML"):
-        catalogue.names()
+        catalogue.declarations()
     path.write_text("base: a.yaml\n")
     with pytest.raises(DeclarationError, match="circle"):
-        catalogue.names()
+        catalogue.declarations()
+
+
+def test_a_file_that_cannot_be_read_hides_no_other_task(folder):
+    folder("mood.yaml", PLAIN)
+    path = folder("a.yaml", "x: [")
+    assert catalogue.load("mood").name == "mood" and "mood" in catalogue.names()
+    assert list(catalogue.broken()) == [path]
+    assert suites.select(["mood"]) == ("mood",)
+    for unsure in ("moo*", "cluster:sentiment", "a"):  # may mean what the file would declare
+        with pytest.raises(DeclarationError, match="not YAML"):
+            suites.select([unsure])
+    with pytest.raises(DeclarationError, match="not YAML"):
+        catalogue.load("a")
+    path.unlink()
+    assert catalogue.broken() == {} and suites.select(["moo*"]) == ("mood",)
 
 
 def test_a_miss_and_a_double(folder):

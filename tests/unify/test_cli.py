@@ -39,7 +39,11 @@ SMALL = ["suite.seen=[sample_trade_goods]", "suite.unseen=[]", "suite.limits.tra
 WRONG = [  # arguments, status, what the message says, what it proposes
     (["preview", "task=sample_sea_state", "n=abc"], 1, "n is no number", "n=3"),
     (["train", "trainer.max_steps=-3", *SMALL], 1, "Lightning does not take", "max_steps"),
-    (["predict", "run=RUN", "task=x", "A day."], 1, "predict needs type", "type=classify"),
+    (["predict", "run=RUN", "text=x", "A day."], 1, "predict needs type", "type=classify"),
+    (["predict", "run=RUN", "task=x", "A day."], 1, "either a file or a split", "type=classify"),
+    (["predict", "run=RUN", "task=x", "split=a", "file=b"], 1, "either a file or a split", ""),
+    (["predict", "run=RUN", "task=sample_sea_stat", "split=test"], 1, "unknown task",
+     "'sample_sea_state'"),
     (["frain"], 2, "unknown verb 'frain'", "did you mean 'train'"),
     (["train", "fromat=extract"], 1, "unknown config key 'fromat'", "'format'"),
     (["train", "data.batchsize=3"], 1, "unknown config key 'data.batchsize'", "'data.batch_size'"),
@@ -254,6 +258,55 @@ def test_predict_lists_rows_that_the_model_cannot_hold(
         (0, False), (1, True), (2, True), (3, False), (4, True)
     ]
     assert "longer than the model can score" in found[1]["error"] and "row 4" in found[4]["error"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_line_that_holds_no_row_costs_no_other_row(
+    here: Path, run: str, ending: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = {"csv": ["a;text", "1;nice", "1;2;3", "2;bad"],
+             "jsonl": ['{"text": "nice"}', '{"text": ', '{"text": "bad"}']}[ending]  # fmt: skip
+    (here / f"rows.{ending}").write_text("\n".join(lines) + "\n")
+    ask = ["predict", f"run={run}", "type=classify", "labels=[good,bad]", f"file=rows.{ending}"]
+    assert main(ask) == 0
+    out, err = capsys.readouterr()
+    assert "2 rows answered, 1 could not be read" in out and "row 1" in err
+    found = results(here / "rows.results.jsonl")
+    assert [(r["row"], "error" in r) for r in found] == [(0, False), (1, True), (2, False)]
+
+
+MOODS = """
+type: TextClassification
+cluster: mood
+source: {path: .}
+format: {csv: {columns: [stars, review], delimiter: "|"}}
+splits: {test: moods.csv}
+fields: {text: review, label: stars}
+labels: {1: bad, 2: good}
+"""
+
+
+def test_predict_asks_as_a_task_does(
+    here: Path, run: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UNIFY_TASKS", str(here))
+    (here / "moods.yaml").write_text(MOODS)
+    (here / "moods.csv").write_text("1|how dull\n2|how nice\n")
+    (here / "new.csv").write_text("|how dull\n|how nice\n?|\n")  # no label, and no text
+    (here / "new.jsonl").write_text('{"review": "how dull"}\n{"review": "how nice"}\n')
+    ask = ["predict", f"run={run}", "task=moods"]
+    assert main([*ask, "split=test"]) == 0
+    assert "2 rows answered, 0 could not be read -> moods.test.results.jsonl" in (
+        capsys.readouterr().out
+    )
+    expected = results(here / "moods.test.results.jsonl")
+    assert [set(r["scores"]) for r in expected] == [{"bad", "good"}] * 2
+    assert {r["answer"] for r in expected} <= {"1", "2"}
+    assert main([*ask, "file=new.csv"]) == 0
+    found = results(here / "new.results.jsonl")
+    assert found[:2] == expected and "error" in found[2]
+    assert main([*ask, "file=new.jsonl", "out=found.jsonl"]) == 0
+    assert results(here / "found.jsonl") == expected
 
 
 def test_predict_names_a_file_that_is_not_there(

@@ -1,5 +1,6 @@
 """unify predict run=<run> type=<type> [key=value ...] "text" ["text" ...]
 unify predict run=<run> type=<type> [key=value ...] file=<csv|tsv|jsonl> [out=<results.jsonl>]
+unify predict run=<run> task=<task> file=<csv|tsv|jsonl> | split=<split> [out=<results.jsonl>]
 
 Asks a saved run. What each type needs, beside the text:
   classify    labels=[good,bad]            text_b= for a pair
@@ -14,7 +15,8 @@ instruction="Is the review good or bad?" says what is asked, in place of the typ
 
 With file=, every row is asked. fields.text=<column> maps columns; results go to out= (jsonl; the
 default stands beside the file) in row order: {"row", "answer", "scores"}, or {"row", "error"} for
-a row that could not be read.
+a row or line that could not be read. task= asks as that task does (labels, words, columns), the
+rows of a file or of one of its splits.
 
 run=[<run>,<run>] asks several runs that were tuned (tuning=lora …) on one backbone, in one batch;
 each record then has its "run".
@@ -27,13 +29,16 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from formats.errors import ConfigError, RowError, UnknownName
 from formats.examples import KINDS, Example
 
 from ..answers import shown
 from ..config import Plain, assignments, check_keys, need
+
+if TYPE_CHECKING:
+    from tasks.task import Task
 
 COMMON = ("run", "type", "instruction", "file", "out", "fields", "language")
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -51,6 +56,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
 def run(arguments: Sequence[str]) -> int:
     values, texts = assignments(arguments)
     origin = need(values, "run", "predict", "runs/<name>")
+    if "task" in values:
+        return of_task(origin, values, texts)
     kind = str(need(values, "type", "predict", "classify"))
     if kind not in KINDS:
         raise UnknownName("type", kind, KINDS)
@@ -74,7 +81,43 @@ def run(arguments: Sequence[str]) -> int:
             for option, share in sorted((result.scores or {}).items(), key=lambda s: -s[1]):
                 print(f"  {share:6.3f}  {option}")
         return 0
-    return whole_file(model, kind, Path(str(values["file"])), values)
+    from ..own import task_from_file
+
+    path = Path(str(values["file"]))
+    task = task_from_file(path, kind, declaration(kind, values), labelled=False)
+    return every_row(model, task, "data", str(path), out_of(values, path.with_suffix("")))
+
+
+def of_task(origin: Any, values: Plain, texts: Sequence[str]) -> int:
+    """Rows asked as a task asks."""
+    import dataclasses
+
+    from tasks import catalogue
+
+    from ..own import like
+
+    check_keys(values, ("run", "task", "file", "split", "out"), "predict task=")
+    if texts or ("file" in values) == ("split" in values):
+        raise ConfigError(
+            "predict task= asks either a file or a split",
+            got=[*texts, *(k for k in ("file", "split") if k in values)],
+            expected="file=rows.csv, or split=test",
+            fix='for texts, say the type: unify predict run=… type=classify labels=[…] "a text"',
+        )
+    task = catalogue.load(str(values["task"]))
+    if "file" in values:
+        path = Path(str(values["file"]))
+        out = out_of(values, path.with_suffix(""))
+        return every_row(loaded(origin), like(task, path), "data", str(path), out)
+    split = str(values["split"])
+    out = out_of(values, Path(f"{task.name}.{split}"))
+    task = dataclasses.replace(task, unlabelled=task.unlabelled | {split})
+    return every_row(loaded(origin), task, split, task.source.place(split), out)
+
+
+def out_of(values: Plain, asked: Path) -> Path:
+    """Where the answers go: ``out=``, or beside what was asked."""
+    return Path(str(values.get("out") or asked.with_name(f"{asked.name}.results.jsonl")))
 
 
 def loaded(origin: Any) -> Any:
@@ -152,19 +195,16 @@ def declaration(kind: str, values: Plain) -> Plain:
     return out
 
 
-def whole_file(model: Any, kind: str, path: Path, values: Plain) -> int:
-    """Asks every row of a file; what was answered stays written whatever comes later."""
+def every_row(model: Any, task: Task, split: str, file: str, out: Path) -> int:
+    """Asks every row of a split; what was answered stays written whatever comes later."""
     from tasks.task import Skipped
 
     from ..answers import plain
     from ..data.prepare import row_number
-    from ..own import task_from_file
     from ..progress import progress
     from ..unified import shares
 
-    task = task_from_file(path, kind, declaration(kind, values), labelled=False)
-    out = Path(str(values.get("out") or path.with_suffix(".results.jsonl")))
-    total = task.count("data")
+    total = task.count(split)
     bad: list[RowError] = []
     answered = 0
     with out.open("w", encoding="utf-8") as sink, progress("asking", total) as advance:
@@ -183,7 +223,7 @@ def whole_file(model: Any, kind: str, path: Path, values: Plain) -> int:
 
         def refused(example: Example, error: RowError) -> None:
             error.where["row"] = row_number(example)
-            error.at(file=str(path))
+            error.at(file=file)
             waiting[row_number(example)] = error
 
         def flush(before: float) -> None:
@@ -191,7 +231,7 @@ def whole_file(model: Any, kind: str, path: Path, values: Plain) -> int:
                 bad.append(waiting.pop(row))
                 write({"row": row, "error": str(bad[-1])})
 
-        examples = task.examples("data", on_bad_row="skip", skipped=Listing())
+        examples = task.examples(split, on_bad_row="skip", skipped=Listing())
         names = getattr(model, "names", ())
         for example, answer, raws in model.predict(examples, task.prompt, refused):
             row = row_number(example)

@@ -10,7 +10,7 @@ finds it, with pretrain.json beside it (texts, steps, loss and accuracy before a
   objectives=[whole_word,next_sentence]      masked whole_word entity next_sentence autoregressive
   steps=200 tokens=2048 longest=64           optimizer steps, padded tokens of each, tokens per text
   lr=3e-4 head_lr=2e-3 head=0.2 seed=0       the first share of the steps trains the head alone
-  bf16=false threads=1                       bf16 only on processors that have it
+  bf16=false threads=1                       true, false, or auto: where the processor has it
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ Tasks come from conf/task, the folders in $UNIFY_TASKS, and packages' `unify.tas
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Sequence
 
 from formats.errors import ConfigError
@@ -60,7 +61,9 @@ def listing(kind: str | None, cluster: str | None) -> int:
     console = Console(width=None if _terminal() else 140)
     console.print(table)
     console.print(f"{shown} tasks")
-    return 0
+    for error in (broken := catalogue.broken()).values():
+        print(f"unify tasks: {error}", file=sys.stderr)
+    return 1 if broken else 0
 
 
 def show(name: str) -> int:
@@ -107,6 +110,4 @@ def show(name: str) -> int:
 
 
 def _terminal() -> bool:
-    import sys
-
     return sys.stdout.isatty()

@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from formats.errors import ConfigError, UnknownName
 
 from ..learners.optim import Optimization
+from ..precision import fast_bf16
 from ..scoring._logits import only_at
 from .masks import blanked, groups_of_entities, groups_of_tokens, groups_of_words
 from .pairs import Pair, next_sentences
@@ -26,7 +27,8 @@ OBJECTIVES = ("masked", "whole_word", "entity", "next_sentence", "autoregressive
 class Pretraining:
     """``objectives`` take turns, a step each. ``tokens`` are padded tokens per step, ``longest``
     tokens per text; the first ``head`` share of the ``steps`` trains only what the model came
-    without (``fresh`` parameters), from frozen states."""
+    without (``fresh`` parameters), from frozen states. ``bf16`` is True, False, or ``auto``: where
+    the processor has its instructions."""
 
     objectives: tuple[str, ...] = ("whole_word",)
     steps: int = 200
@@ -37,12 +39,14 @@ class Pretraining:
     lr: float = 3e-4
     head_lr: float = 2e-3
     seed: int = 0
-    bf16: bool = False
+    bf16: bool | str = False
 
     def __post_init__(self) -> None:
         for name in self.objectives:
             if name not in OBJECTIVES:
                 raise UnknownName("objective", name, OBJECTIVES)
+        if self.bf16 not in (True, False, "auto"):
+            raise ConfigError("no such precision", got=self.bf16, expected="bf16=true|false|auto")
         causal = "autoregressive" in self.objectives
         if not self.objectives or (causal and len(self.objectives) > 1):
             raise ConfigError(
@@ -203,6 +207,7 @@ def pretrain(
     ]
     alone = round(settings.head * settings.steps) if fresh else 0
     losses: list[float] = []
+    halved = fast_bf16() if settings.bf16 == "auto" else bool(settings.bf16)
     model.train()
     stages = ((alone, settings.head_lr, True), (settings.steps - alone, settings.lr, False))
     for count, rate, only_head in stages:
@@ -214,7 +219,7 @@ def pretrain(
         optimizer, schedule = plan["optimizer"], plan["lr_scheduler"]["scheduler"]
         for _ in range(count):
             batch = next(streams[len(losses) % len(streams)])
-            with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=halved):
                 loss = cross_entropy(outputs(model, batch), batch.gold)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
