@@ -12,7 +12,7 @@ is asked for ``scored`` (:func:`lay`).
 Separators are the same for every task type: a blank line between demonstrations, and what a
 zero-shot row has between input and output, so that an episode without demonstrations *is* the
 zero-shot row. What does not fit loses whole demonstrations, the earliest first; the query is
-never cut.
+cut only where that is allowed, from its beginning, and the cut counted.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class Laid:
     ``context`` is what all answers share, with what stands before a text; ``dense`` are the
     half-open token ranges in it that hold what a demonstration's model would be asked for.
     ``pairs`` are (lead, scored) per option, then per further query. ``dropped`` demonstrations of
-    ``dropped_tokens`` tokens did not fit; ``kept`` did.
+    ``dropped_tokens`` tokens did not fit; ``kept`` did. ``cut`` tokens were taken from the query.
     """
 
     context: list[int]
@@ -198,6 +198,7 @@ class Laid:
     kept: int = 0
     dropped: int = 0
     dropped_tokens: int = 0
+    cut: int = 0
 
     @property
     def length(self) -> int:
@@ -214,12 +215,14 @@ def lay(
     budget: int | None = None,
     room: int = 0,
     row: object = None,
+    cut: bool = False,
 ) -> Laid:
     """``tokens`` joined within ``budget`` tokens (the model's window where None).
 
     ``room`` is what an answer that is written freely may need. A seq2seq model's answers have the
     decoder to themselves and do not count. Answers end with the end sign where there is one.
-    Raises RowError (row=``row``) where the query alone does not fit.
+    ``cut``: a query that does not fit alone loses its beginning; a channel episode, which scores
+    it, never does. Otherwise raises RowError (row=``row``).
     """
     if direction not in DIRECTIONS:
         raise ConfigError("unknown direction", got=direction, expected=" or ".join(DIRECTIONS))
@@ -242,6 +245,12 @@ def lay(
     answer = 0 if apart else max(max(len(a) + len(b) for a, b in pairs) - lead, room)
     head = [*tokens.head, *between.between] if tokens.head else []
     left = most - len(before) - len(head) - lead - answer
+    if left < 0 and cut and not channel and not tokens.more and len(tokens.input) > -left:
+        shorter = replace(tokens, input=tokens.input[-left:], demonstrations=())
+        laid = lay(shorter, layout, between, budget=budget, room=room, row=row)
+        lost = sum(len(_turn(t, between, channel)[0]) for t in tokens.demonstrations)
+        shown = len(tokens.demonstrations)
+        return replace(laid, dropped=shown, dropped_tokens=lost, cut=-left)
     if left < 0:
         raise RowError(
             "a query that does not fit",

@@ -239,6 +239,7 @@ def build_evaluation(config: Config, seed: int, examples: int, folder: Path | No
         predictions=folder,
         shared=config.get("shared", True),
         metrics=tuple(config.get("metrics") or ()),
+        cache=Path(config["cache"]) if config.get("cache") else None,
         ranking=Ranking(**ranked),
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from formats import Entail
-from formats.errors import ConfigError
+from formats.errors import ConfigError, UnifyError
 from formats.examples import Example
 from formats.features import yes_odds
 from formats.instances import Entailment, Raw
@@ -25,6 +25,7 @@ from tasks.task import Task
 from . import ranks
 from .answers import option_scores
 from .backbones import Backbone
+from .backbones.lm import LanguageModel
 from .calibrated import Recorded, calibrated
 from .data.free import WithoutEnd, free_rows
 from .data.prepare import Preparation, row_number
@@ -35,6 +36,7 @@ from .measured import measured, prompt_text
 from .predicting import merge, predicted
 from .ranking import AS_SET, OVER_ROWS, Ranking
 from .results import TaskResult, summary
+from .scoring.kept import Kept as KeptScores
 
 __all__ = [
     "Evaluation",
@@ -64,7 +66,8 @@ class Evaluation:
     ``shared``: a language model's options are scored as a token tree, in which what rows begin
     with (demonstrations) is computed once; where the model does not allow that, as before.
     ``ranking``: by what options are ranked. ``metrics`` come before the tasks' own, where a task's
-    type knows them: the first one is the result."""
+    type knows them: the first one is the result. ``cache``: scores of a language model's options
+    are kept in that folder by weights and tokens, whatever asks for them."""
 
     tokens: int = 16_384
     examples: int = 10
@@ -76,6 +79,7 @@ class Evaluation:
     shared: bool = True
     ranking: Ranking = AS_SET
     metrics: tuple[str, ...] = ()
+    cache: Path | None = None
 
     def measuring(self, task: Task) -> Task:
         """``task`` with :attr:`metrics` before its own. Raises UnknownName."""
@@ -185,6 +189,8 @@ def evaluate_task(
         ranking.refuse(backbone, preparation.format)
         free = free_rows(task, preparation, store, ranking.free, ranking.premise)
     backbone.rule = ranking.scored
+    backbone.stop = getattr(store, "stop", ())
+    remembering(backbone, settings)
     if not ranking.end:
         store, *free = (WithoutEnd(s, backbone.layout.eos) for s in (store, *free))
     metric, *also = (metrics.metric(name, task.positive) for name in (task.metric, *task.also))
@@ -205,7 +211,7 @@ def evaluate_task(
         raw = kept and replace(kept, path=kept.path.parent / "uncalibrated" / kept.path.name)
         way = ranking.calibrate
         stream = calibrated(recorded(raw, *how), kept, task, preparation, way)
-    for record, row, new in stream:
+    for record, row, new in _of(task, stream):
         earlier += not new
         # Scores are one number per option and row: kept only for a metric that reads them.
         records.append(record if scored else replace(record, scores=None))
@@ -215,10 +221,34 @@ def evaluate_task(
     result = measured(backbone, task, preparation, store, settings, records, seen, shown)
     if earlier:
         result.notes["kept_rows"] = earlier
+    if isinstance(backbone, LanguageModel) and backbone.kept is not None:
+        if found := backbone.kept.found:
+            result.notes["kept_scores"] = found
+        backbone.kept.found = 0
     result.seconds = time.perf_counter() - begun
     if kept is not None:
         kept.finish(asdict(result))
     return result
+
+
+def remembering(backbone: Backbone, settings: Evaluation) -> None:
+    """Gives a language model the scores in ``settings.cache``, once; without it takes them away."""
+    if not isinstance(backbone, LanguageModel):
+        return
+    if settings.cache is None:
+        backbone.kept = None
+    elif backbone.kept is None or backbone.kept.engine is not backbone.engine:
+        place = settings.cache / f"process {ranks.rank()}" if ranks.size() > 1 else settings.cache
+        own = settings.weights or weights(backbone)
+        backbone.kept = KeptScores(backbone.scorer(), place, weights=own)
+
+
+def _of(task: Task, stream: Iterator[Recorded]) -> Iterator[Recorded]:
+    """``stream``, whose errors name the task."""
+    try:
+        yield from stream
+    except UnifyError as error:
+        raise error.at(task=task.name) from None
 
 
 def kept_rows(

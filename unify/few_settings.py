@@ -74,6 +74,11 @@ class FewShot:
                 got=self.choose,
                 fix="evaluation.orders=drawn, or evaluation.choose=random",
             )
+        if self.orders == "all" and self.choose == "per_label":
+            raise ConfigError(
+                "all orders of so many demonstrations of every label",
+                fix="evaluation.choose=balanced, or evaluation.orders=drawn",
+            )
         if any(n < 1 for n in self.steps) or self.step_lr <= 0:
             raise ConfigError(
                 "no gradient steps", got=(self.steps, self.step_lr), expected="at least one"

@@ -83,6 +83,7 @@ def measured(
         0.0,
         notes,
         shown,
+        cluster=task.cluster,
     )
 
 

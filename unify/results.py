@@ -26,6 +26,7 @@ class TaskResult:
     notes: dict[str, Any] = field(default_factory=dict)
     examples: list[dict[str, Any]] = field(default_factory=list)
     setting: str = ""  # what tells this result from others of the same task: 16-shot, ...
+    cluster: str = ""  # of the task
 
     def as_dict(self) -> dict[str, Any]:
         """The entry of ``report.json``."""
@@ -39,6 +40,7 @@ class TaskResult:
             "rows": self.rows,
             "baselines": self.baselines,
             "seconds": round(self.seconds, 2),
+            **({"cluster": self.cluster} if self.cluster else {}),
             **self.notes,
         }
 

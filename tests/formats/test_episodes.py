@@ -121,6 +121,14 @@ def test_whole_demonstrations_are_dropped_the_earliest_first() -> None:
     assert laid("causal", budget=alone)[1].length == alone
     with pytest.raises(RowError, match="query that does not fit"):
         laid("causal", budget=alone - 1)
+    _, cut = laid("causal", budget=alone - 1, cut=True)
+    assert (cut.cut, cut.kept, cut.dropped, cut.length) == (1, 0, 2, alone - 1)
+    assert cut.dropped_tokens == sum(len(i) for i in c.ids(
+        ["two red boats", " fine", "\n\n", "rain", " poor", "\n\n"]
+    ))  # fmt: skip
+    assert [a for a, _ in cut.pairs] == [a[1:] for a, _ in none.pairs]
+    with pytest.raises(RowError, match="query that does not fit"):
+        laid("causal", "channel", budget=5, cut=True)
 
 
 def test_room_for_what_is_written_freely() -> None:

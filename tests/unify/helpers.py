@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +67,29 @@ def tiny(
         for parameter in backbone.parameters():
             if parameter.ndim > 1:
                 parameter.mul_(spread)
+    return backbone.eval()
+
+
+ML = (
+    "{{ bos_token }}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def chatty(template: str | None = ML, window: int = 400) -> Backbone:
+    tokenizer = copy.deepcopy(made("bpe"))  # the session shares it
+    tokenizer.add_tokens(["<|im_start|>", "<|im_end|>"], special_tokens=True)
+    tokenizer.chat_template = template
+    torch.manual_seed(0)
+    config = {**TINY["llama"], "max_position_embeddings": window}
+    backbone = build(
+        architecture="llama", config=config, tokenizer=tokenizer, format="generate", head="auto",
+        head_options={}, window=window, max_target=12,
+    )  # fmt: skip
+    with torch.no_grad():
+        for parameter in backbone.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(4.0)
     return backbone.eval()
 
 

@@ -8,44 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from format_tokenizers import made
-from unify_helpers import TINY, tiny
+from unify_helpers import ML, chatty, tiny
 
 from formats.errors import ConfigError
 from tasks import catalogue
-from unify.backbones import Backbone, build, load_pretrained
+from unify.backbones import load_pretrained
 from unify.cli import main
 from unify.data.chat import Chat
 from unify.evaluation import Evaluation
 from unify.few_shot import FewShot, evaluate_shots
 
-ML = (
-    "{{ bos_token }}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n"
-    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 INST = (  # strips its texts, and writes a blank before an answer
     "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content | trim }} "
     "[/INST]{% else %} {{ m.content | trim }}{{ eos_token }}{% endif %}{% endfor %}"
 )
 DIALOGUE = ["Dogs are quick.\n", " glad", "Boats so slow?"]
-
-
-def chatty(template: str | None = ML, window: int = 400) -> Backbone:
-    tokenizer = copy.deepcopy(made("bpe"))  # the session shares it
-    tokenizer.add_tokens(["<|im_start|>", "<|im_end|>"], special_tokens=True)
-    tokenizer.chat_template = template
-    torch.manual_seed(0)
-    config = {**TINY["llama"], "max_position_embeddings": window}
-    backbone = build(
-        architecture="llama", config=config, tokenizer=tokenizer, format="generate", head="auto",
-        head_options={}, window=window, max_target=12,
-    )  # fmt: skip
-    with torch.no_grad():
-        for parameter in backbone.parameters():
-            if parameter.ndim > 1:
-                parameter.mul_(4.0)
-    return backbone.eval()
 
 
 @pytest.mark.parametrize("template", [ML, INST], ids=["signs", "words"])

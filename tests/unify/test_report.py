@@ -58,9 +58,11 @@ def test_the_json_is_exactly_this():
     }
     assert as_json(report) == {
         "unseen": {"topics": {**entry, "examples": [example]}},
-        "macro": {"value": 0.634, "best_baseline": 0.471},
+        "macro": {"value": 0.634, "best_baseline": 0.471, "micro": 0.634, "rows": 1200,
+                  "clusters": {}},
         "held_out": {},
-        "macro_held_out": {"value": None, "best_baseline": None},
+        "macro_held_out": {"value": None, "best_baseline": None, "micro": None, "rows": 0,
+                           "clusters": {}},
         "seen": ["news"],
         "skipped": {"essay": "no span"},
         "seconds": 12.5,
@@ -197,3 +199,18 @@ def test_rows_that_were_left_out_are_said_on_the_terminal(capsys):
 def test_allowed_leaks_are_said_on_the_terminal(capsys):
     show(Report("r", [result()], leaks=[{"unseen": "topics"}], allowed_leaks=True))
     assert "not zero-shot" in capsys.readouterr().out
+
+
+def test_averages_over_rows_and_clusters():
+    results = [
+        result("a", 0.5, rows=100, cluster="sea"), result("b", 0.7, rows=300, cluster="sea"),
+        result("c", 0.9, rows=100, cluster="court"), result("d", NAN, rows=50, cluster="court"),
+    ]
+    found = as_json(Report("a run", results))["macro"]
+    assert found["value"] == pytest.approx(0.7)
+    assert (found["micro"], found["rows"]) == (pytest.approx(0.7), 500)
+    assert found["clusters"] == {"court": 0.9, "sea": pytest.approx(0.6)}
+    assert macro_line(Report("a run", results)).splitlines()[1:] == [
+        "Micro average over 500 rows: 70.0", "By cluster: court 90.0, sea 60.0",
+    ]  # fmt: skip
+    assert macro_line(Report("a run", results[:1])).count("\n") == 0

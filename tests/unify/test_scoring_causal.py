@@ -18,6 +18,7 @@ from unify.backbones import build
 from unify.scoring import Coded, Engine, Request
 from unify.scoring._lanes import fill, lay, within
 from unify.scoring._memory import Budget
+from unify.scoring._shared import cache_name
 from unify.scoring._tree import build as tree
 from unify.scoring.causal import Causal, plain
 
@@ -198,7 +199,7 @@ def test_a_model_whose_sharing_is_wrong_is_scored_plainly() -> None:
     forward = built.model.forward
 
     def deaf(**inputs: Any) -> Any:  # forgets what was cached
-        inputs.pop("past_key_values", None)
+        inputs.pop(cache_name(built.model), None)
         mask = inputs.pop("attention_mask", None)
         if mask is not None and mask.ndim == 4:
             inputs["attention_mask"] = mask[..., -inputs["input_ids"].shape[1] :]

@@ -39,6 +39,7 @@ class Backbone(nn.Module):
 
     sharing: bool = False  # whether to compute once what rows share, where that is possible
     rule: str | None = None  # by what a language model ranks options; None: as it is set
+    stop: tuple[str, ...] = ()  # what ends a free answer, beside the model's own end
     model: Any  # a transformers model; its classes share no type that names what we call
     tuning: Tuning | None  # what is trained instead of the model's own weights, if anything is
     origin: str | None  # where the model's weights were loaded from; None: drawn here

@@ -24,6 +24,7 @@ from .base import Backbone, Partial
 
 if TYPE_CHECKING:
     from ..scoring.engine import Engine
+    from ..scoring.kept import Kept
 
 CLOSED = (TextClassification, MultipleChoice, RelationClassification)  # generate scores options
 
@@ -53,6 +54,7 @@ class LanguageModel(Backbone):
             raise ConfigError("unknown scoring", got=score, expected="mean or sum")
         self.score = score
         self.engine: Engine | None = None
+        self.kept: Kept | None = None  # scores of earlier evaluations
 
     def at_once(self, row: StoredRow) -> bool:
         if not self.sharing or not row.candidates or not row.widths.all():
@@ -111,7 +113,7 @@ class LanguageModel(Backbone):
     def _score_tree(self, rows: list[StoredRow]) -> list[Partial]:
         from .tree import scored
 
-        found = scored(self.scorer(), rows, whole=self.rule == "perplexity")
+        found = scored(self.scorer(), rows, whole=self.rule == "perplexity", kept=self.kept)
         return [
             self._ranked(row, [(s.logprob, s.tokens) for s in own])
             for row, own in zip(rows, found, strict=True)
@@ -131,8 +133,18 @@ class LanguageModel(Backbone):
     def _write(self, rows: list[StoredRow]) -> list[Partial]:
         if not rows:
             return []
-        raws: list[Raw] = [Text(t) for t in self.generate(rows)]
+        texts = self.continued(rows) if self.stop else self.generate(rows)
+        raws: list[Raw] = [Text(t) for t in texts]
         return [Partial(r.row, r.instance, raw) for r, raw in zip(rows, raws, strict=True)]
+
+    def continued(self, rows: Sequence[StoredRow]) -> list[str]:
+        """As :meth:`generate`, up to the first of the strings :attr:`stop`; what the sources have
+        in common is computed once."""
+        from ..scoring.write import Writing, write
+
+        how = Writing(tokens=self.layout.max_target, stop=self.stop)
+        contexts = [tuple(r.shared.tolist()) for r in rows]
+        return [written.text.strip() for written in write(self.scorer(), contexts, how)]
 
     def habits(self) -> Any:
         """How it writes: greedily, at most ``layout.max_target`` tokens, as a GenerationConfig."""

@@ -8,6 +8,7 @@ from formats.layout import Layout
 from formats.store import StoredRow
 
 from ..scoring.engine import Engine
+from ..scoring.kept import Kept
 from ..scoring.requests import Coded, Score
 
 
@@ -37,11 +38,13 @@ def statements(coded: Sequence[Coded], layout: Layout) -> list[Coded]:
 
 
 def scored(
-    engine: Engine, rows: Sequence[StoredRow], *, whole: bool = False
+    engine: Engine, rows: Sequence[StoredRow], *, whole: bool = False, kept: Kept | None = None
 ) -> list[list[Score]]:
-    """Per row the scores of its options; with ``whole``, of source and option together."""
+    """Per row the scores of its options; with ``whole``, of source and option together. Those that
+    ``kept`` holds are not computed."""
     layout = engine.coder.layout
     start = getattr(engine.model.config, "decoder_start_token_id", None)
     coded = lowered(rows, layout, start)
-    found = iter(engine.score_coded(statements(coded, layout) if whole else coded))
+    asked = statements(coded, layout) if whole else coded
+    found = iter(engine.score_coded(asked) if kept is None else kept.score_coded(asked))
     return [[next(found) for _ in row.widths] for row in rows]

@@ -24,6 +24,8 @@ from formats.errors import ConfigError, RowError
 from formats.layout import Coder
 from formats.store import Rows, StoredRow
 
+from .shots import Told
+
 MODES = ("off", "turns", "one_turn")
 _MARK = "\ue000{}\ue001"  # stands for a message's text while the template is read
 _NONE = np.zeros(0, np.int32)
@@ -182,7 +184,7 @@ class ChatRows:
         window = chat.coder.layout.window
         self.most = window if budget is None else min(budget, window)
         self.facts: dict[str, Any] = dict(store.facts)
-        self._dropped: dict[int, int] = {}
+        self.told = Told(self.facts)
 
     def __len__(self) -> int:
         return len(self.store)
@@ -213,20 +215,23 @@ class ChatRows:
         variants = [v.tolist() for v in row.variant_ids()] if row.candidates else []
         end = chat.coder.layout.eos
         options = [chat.coder.text(v[:-1] if v[-1] == end else v) for v in variants]
-        source = self._text(row.shared.tolist())
+        asked = row.shared.tolist()
         room = 0 if options else chat.coder.layout.max_target
-        for first in range(len(shown) + 1):
-            ids, answers = chat.answered(self._texts(shown[first:], source), options)
+        first = cut = 0
+        while True:
+            texts = self._texts(shown[first:], self._text(asked[cut:]))
+            ids, answers = chat.answered(texts, options)
             length = len(ids) + max(map(len, answers), default=room)
             if length <= self.most:
                 break
-        else:
-            raise RowError(
-                "a query that does not fit", row=row.row, field="query", got=f"{length} tokens",
-                expected=f"at most {self.most}", fix="raise model.window, or drop the row",
-            )  # fmt: skip
-        self._dropped[index] = first
-        self.facts["dropped_demonstrations"] = sum(self._dropped.values())
+            if first < len(shown):
+                first += 1
+            elif (cut := cut + length - self.most) >= len(asked):
+                raise RowError(
+                    "a query that does not fit", row=row.row, field="query", got=f"{length} tokens",
+                    expected=f"at most {self.most}", fix="raise model.window, or drop the row",
+                )  # fmt: skip
+        self.told.add(index, first, cut, row.cut)
         widths = np.array([len(a) for a in answers], np.int32)
         return row._replace(
             length=length, size=len(ids) + int(widths.sum()), cut=0,

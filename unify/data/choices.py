@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from ..backbones import Backbone
 
 CHOICES = (
-    "random", "first", "balanced", "nearest", "diverse", "relevant_diverse", "perplexity",
-    "information",
+    "random", "first", "balanced", "per_label", "nearest", "diverse", "relevant_diverse",
+    "perplexity", "information",
 )  # fmt: skip
-SEEDED = ("random", "balanced", "perplexity", "information")  # the others: whatever the seed
+# The others are the same whatever the seed.
+SEEDED = ("random", "balanced", "per_label", "perplexity", "information")
 PER_ROW = ("nearest", "relevant_diverse")
 ASKED = 256  # candidates whose perplexity is measured, at most
 SETS, PROBES = 8, 16  # candidate sets, and rows that they are tried on (information)
@@ -42,6 +43,7 @@ def picked(
     | choose           | which                                                                |
     |------------------|----------------------------------------------------------------------|
     | balanced         | outputs differ in number by one at most                              |
+    | per_label        | ``shots`` of every output                                            |
     | nearest          | by cosine, the most similar last (KATE)                              |
     | diverse          | far apart (k-center)                                                 |
     | relevant_diverse | near the row and unlike each other (maximal marginal relevance)      |
@@ -62,8 +64,9 @@ def picked(
     if choose in PER_ROW:
         return _per_row(choose, turns, held, k, encoder, search)
     rows: Sequence[int] = range(k)
-    if choose == "balanced":
-        rows = balanced([tuple(turns.turn(r).output) for r in range(count)], k, seed)
+    if choose in ("balanced", "per_label"):
+        outputs = [tuple(turns.turn(r).output) for r in range(count)]
+        rows = balanced(outputs, k, seed, per_label=choose == "per_label")
     elif choose == "diverse":
         (vectors,) = _vectors(turns, None, encoder)
         rows = diverse(vectors, k)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 
-from formats.episodes import Direction, EpisodeTokens, Turn, lay, separators
+from formats.episodes import BETWEEN, Direction, EpisodeTokens, Turn, lay, separators
 from formats.errors import ConfigError
 from formats.instances import Raw, Scores
 from formats.layout import Coder
@@ -42,6 +43,27 @@ def dealt(shown: Sequence[Turn], rng: Random) -> list[Turn]:
     return [Turn(t.input, o) for t, o in zip(shown, outputs, strict=True)]
 
 
+@dataclass
+class Told:
+    """Counts in ``facts`` what rows lost when they were laid out, each row once."""
+
+    facts: dict[str, Any]
+    rows: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def add(self, row: int, dropped: int, cut: int, before_cut: int) -> None:
+        """Demonstrations that were dropped, and tokens that were cut from the query, of which
+        ``before_cut`` were gone, and counted, before."""
+        before, cut_before = self.rows.get(row, (0, 0))
+        self.rows[row] = (dropped, cut)
+        more = {
+            "dropped_demonstrations": dropped - before,
+            "cut_rows": 0 if before_cut else (cut > 0) - (cut_before > 0),
+            "cut_tokens": cut - cut_before,
+        }
+        for name, count in more.items():
+            self.facts[name] = self.facts.get(name, 0) + count
+
+
 class EpisodeRows:
     """``store``'s rows, each behind the same demonstrations, or behind those that a function of
     the row's place in ``store`` gives; ``facts`` counts what did not fit.
@@ -64,8 +86,10 @@ class EpisodeRows:
         self.demonstrations, self.head = demonstrations, head
         self.direction, self.budget = direction, budget
         self.between = separators(coder)
+        # A model that goes on as it was shown begins the next demonstration behind its answer.
+        self.stop = (BETWEEN,) if demonstrations else ()
         self.facts: dict[str, Any] = dict(store.facts)
-        self._dropped: dict[int, int] = {}
+        self.told = Told(self.facts)
         options = store.column("candidates").astype(np.int64)
         each = np.ones(len(options), np.int64)
         if direction == "channel":
@@ -102,9 +126,9 @@ class EpisodeRows:
             budget=self.budget,
             room=0 if options else self.coder.layout.max_target,
             row=row.row,
+            cut=True,
         )
-        self._dropped[own] = laid.dropped
-        self.facts["dropped_demonstrations"] = sum(self._dropped.values())
+        self.told.add(own, laid.dropped, laid.cut, row.cut)
         closed = bool(row.candidates)
         if self.direction == "direct":
             gold = row.gold if closed else np.zeros(0, np.float32)

@@ -101,6 +101,34 @@ def macro(results: Sequence[TaskResult]) -> dict[str, float | None]:
     return {"value": mean([finite(r.value) for r in valued]), "best_baseline": mean(best)}
 
 
+def micro(results: Sequence[TaskResult]) -> tuple[float, int] | None:
+    """The average over the rows of all tasks that have a value, each row worth its task's value;
+    and their number. None without a row."""
+    valued = [(v, r.rows) for r in results if (v := finite(r.value)) is not None]
+    rows = sum(n for _, n in valued)
+    return (math.fsum(v * n for v, n in valued) / rows, rows) if rows else None
+
+
+def by_cluster(results: Sequence[TaskResult]) -> dict[str, float]:
+    """The macro average of each cluster's tasks that have a value, by the cluster's name."""
+    found: dict[str, list[float]] = {}
+    for r in results:
+        if r.cluster and (value := finite(r.value)) is not None:
+            found.setdefault(r.cluster, []).append(value)
+    return {name: math.fsum(own) / len(own) for name, own in sorted(found.items())}
+
+
+def averages(results: Sequence[TaskResult]) -> dict[str, Any]:
+    """:func:`macro` with ``micro``, ``rows`` and ``clusters`` beside it."""
+    found = micro(results)
+    return {
+        **macro(results),
+        "micro": found and found[0],
+        "rows": found[1] if found else 0,
+        "clusters": by_cluster(results),
+    }
+
+
 def baseline_names(results: Sequence[TaskResult]) -> list[str]:
     """Every trivial method that any task was compared with, in a fixed order."""
     met = list(dict.fromkeys(name for r in results for name in r.baselines))
@@ -150,13 +178,13 @@ def _entries(results: Sequence[TaskResult], examples: bool) -> dict[str, Any]:
 
 def as_json(report: Report, examples: bool = True) -> dict[str, Any]:
     """The report as plain JSON values. ``examples`` keeps each task's worked examples."""
-    settings = {s: macro(own) for s, own in by_setting(report.unseen).items() if s}
+    settings = {s: averages(own) for s, own in by_setting(report.unseen).items() if s}
     whole: dict[str, Any] = clean(
         {
             "unseen": _entries(report.unseen, examples),
             "held_out": _entries(report.held_out, examples),
-            "macro": macro(headline(report.unseen)),
-            "macro_held_out": macro(headline(report.held_out)),
+            "macro": averages(headline(report.unseen)),
+            "macro_held_out": averages(headline(report.held_out)),
             **({"settings": settings} if settings else {}),
             "seen": report.seen,
             "skipped": report.skipped,

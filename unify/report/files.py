@@ -70,11 +70,13 @@ def read_json(path: Path) -> Report:
 
 
 def _result(make: Any, task: str, entry: dict[str, Any]) -> Any:
-    rest = {k: v for k, v in entry.items() if k not in (*_FIELDS, "seconds", "examples")}
+    own = (*_FIELDS, "seconds", "examples", "cluster")
+    rest = {k: v for k, v in entry.items() if k not in own}
     return make(
         task,
         *(entry[k] for k in _FIELDS),
         entry.get("seconds", 0.0),
         rest,
         entry.get("examples", []),
+        cluster=entry.get("cluster", ""),
     )

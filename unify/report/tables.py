@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -22,11 +22,13 @@ from .data import (
     Report,
     baseline_names,
     best_baseline,
+    by_cluster,
     by_setting,
     counted,
     kinds,
     macro,
     margin,
+    micro,
 )
 from .methods import Methods, methods_view
 from .numbers import NONE, count, duration, finite, half_width, plural, points
@@ -34,6 +36,7 @@ from .numbers import NONE, count, duration, finite, half_width, plural, points
 if TYPE_CHECKING:
     from unify.evaluation import TaskResult
 
+CLUSTERS = 12  # that a line lists; the report's JSON has them all
 FILE_WIDTHS = (100, 240)  # narrowest and widest page that a file gets
 
 
@@ -112,7 +115,18 @@ def _average_line(results: Sequence[TaskResult], kind: str) -> str:
             f" (best baseline per task {points(best)}, margin {points(value - best, sign=True)})"
         )
     missing = len(results) - valued
-    return line + (f"; {plural(missing, 'task')} without a value left out" if missing else "")
+    line += f"; {plural(missing, 'task')} without a value left out" if missing else ""
+    return "\n".join([line, *_further(results)]) if valued > 1 else line
+
+
+def _further(results: Sequence[TaskResult]) -> Iterator[str]:
+    """The average over rows, and those of the clusters where there are several."""
+    found, clusters = micro(results), by_cluster(results)
+    if found is not None:
+        yield f"Micro average over {plural(found[1], 'row')}: {points(found[0])}"
+    if 1 < len(clusters) <= CLUSTERS:
+        listed = ", ".join(f"{name} {points(value)}" for name, value in clusters.items())
+        yield f"By cluster: {listed}"
 
 
 def skipped_lines(report: Report) -> Text:

@@ -14,6 +14,7 @@ from .curve import known, logarithmic, loss_chart
 from .data import (
     UNSEEN,
     Report,
+    averages,
     baseline_names,
     best_baseline,
     by_setting,
@@ -185,7 +186,7 @@ def _table(kind: str, results: Sequence[TaskResult]) -> dict[str, Any]:
         "kind": kind,
         "names": names,
         "formats": list(dict.fromkeys(r.format for r in results)),
-        "macro": average,
+        "macro": averages(head),
         "gain": None if value is None or best is None else value - best,
         "valued": sum(finite(r.value) is not None for r in head),
         "rows": [_row(r, names) for r in results],

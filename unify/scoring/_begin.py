@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._shared import fresh, held
+from ._shared import fresh, held, with_cache
 from .engine import Engine
 from .requests import Ids
 
@@ -63,7 +63,8 @@ def begun(engine: Engine, ids: Tensor, mask: Tensor, shared: int, samples: int) 
     cache: Any = DynamicCache()
     if shared:
         first = fresh()
-        model(input_ids=ids[:1, :shared], past_key_values=first, use_cache=True, logits_to_keep=1)
+        given = with_cache(model, first)
+        model(input_ids=ids[:1, :shared], use_cache=True, logits_to_keep=1, **given)
         wide = (len(ids), -1, -1, -1)
         for k, (keys, values) in enumerate(held(first)):
             cache.update(keys.expand(wide), values.expand(wide), k)
@@ -72,9 +73,9 @@ def begun(engine: Engine, ids: Tensor, mask: Tensor, shared: int, samples: int) 
         places = (mask.cumsum(1) - 1).clamp(min=0)
         model(
             input_ids=ids[:, shared:last], attention_mask=mask[:, :last],
-            position_ids=places[:, shared:last], past_key_values=cache, use_cache=True,
-            logits_to_keep=1,
+            position_ids=places[:, shared:last], use_cache=True, logits_to_keep=1,
+            **with_cache(model, cache),
         )  # fmt: skip
     if samples > 1:
         cache.batch_repeat_interleave(samples)
-    return {"past_key_values": cache}
+    return with_cache(model, cache)

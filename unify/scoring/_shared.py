@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
+
+
+def cache_name(model: Any) -> str:
+    """The argument of ``model`` that takes keys and values: transformers renamed it in 5.24."""
+    takes = inspect.signature(model.forward).parameters
+    return "cache" if "cache" in takes else "past_key_values"
+
+
+def with_cache(model: Any, cache: Cache) -> dict[str, Cache]:
+    """``cache`` as an argument of ``model``."""
+    return {cache_name(model): cache}
 
 
 class _Layer(DynamicLayer):

@@ -15,7 +15,7 @@ from formats.errors import ConfigError
 from ._lanes import additive, fill, lay, within
 from ._logits import logits_at
 from ._memory import Budget, out_of_memory
-from ._shared import Shared, fresh
+from ._shared import Shared, cache_name, fresh, with_cache
 from ._slots import Slots, table
 from ._tree import Node, build
 from .requests import Coded
@@ -46,7 +46,7 @@ class Causal:
     def refusal(self) -> str | None:
         """Why this model cannot be asked this way at all, or None."""
         takes = inspect.signature(self.model.forward).parameters
-        missing = {"position_ids", "past_key_values", "attention_mask"} - set(takes)
+        missing = {"position_ids", "attention_mask", cache_name(self.model)} - set(takes)
         return f"the model takes no {', '.join(sorted(missing))}" if missing else None
 
     def score(self, coded: Sequence[Coded]) -> Slots:
@@ -101,7 +101,7 @@ class Causal:
             ids = torch.tensor([sequences[node.source][start:end]], device=device)
             self._forward(
                 _asked(asked, [(node, node.start - start)], end - start), slots,
-                input_ids=ids, past_key_values=cache,
+                input_ids=ids, **with_cache(self.model, cache),
                 position_ids=torch.arange(start, end, device=device)[None],
             )  # fmt: skip
             n = end - start
@@ -120,7 +120,7 @@ class Causal:
             input_ids=torch.from_numpy(laid.ids).to(device),
             position_ids=torch.from_numpy(laid.positions).to(device),
             attention_mask=self._mask(laid.seen, laid.positions, known),
-            past_key_values=shared.cache() if shared else fresh(),
+            **with_cache(self.model, shared.cache() if shared else fresh()),
         )  # fmt: skip
         tokens = sum(n.total for lane in lanes for n in lane)
         blank = laid.ids.size - tokens

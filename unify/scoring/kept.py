@@ -42,6 +42,7 @@ class Kept:
     engine: Engine
     folder: Path
     block: int = BLOCK
+    weights: str = ""  # a digest of all that the engine computes with; empty: the model's
     computed: int = 0
     found: int = 0
     torn: int = 0
@@ -49,7 +50,8 @@ class Kept:
 
     def __post_init__(self) -> None:
         model = self.engine.model
-        said = f"{fingerprint(model)} {self.engine.coder.layout.kind} {self.engine.estimator}"
+        own = self.weights or fingerprint(model)
+        said = f"{own} {self.engine.coder.layout.kind} {self.engine.estimator}"
         name = hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
         self.path = self.folder / f"{name}.jsonl"
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +83,12 @@ class Kept:
         self, requests: Sequence[Request], advance: Callable[[int], None] = lambda n: None
     ) -> list[Score]:
         """As :meth:`Engine.score`; ``advance`` is told how many requests are done."""
-        coded = self.engine.encode(requests)
+        return self.score_coded(self.engine.encode(requests), advance)
+
+    def score_coded(
+        self, coded: Sequence[Coded], advance: Callable[[int], None] = lambda n: None
+    ) -> list[Score]:
+        """As :meth:`Engine.score_coded`."""
         keys = [_key(c) for c in coded]
         missing = {k: c for k, c in zip(keys, coded, strict=True) if k not in self._known}
         self.found += sum(k not in missing for k in keys)

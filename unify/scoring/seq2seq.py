@@ -12,7 +12,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from ._logits import logits_at
 from ._memory import Budget, out_of_memory
-from ._shared import fresh, held
+from ._shared import fresh, held, with_cache
 from ._slots import Slots, padded, table
 from .requests import Coded
 from .work import Work
@@ -104,7 +104,7 @@ class Seq2Seq:
             encoder_outputs=BaseModelOutput(last_hidden_state=states),
             attention_mask=mask,
             decoder_input_ids=ids,
-            past_key_values=cache,
+            **with_cache(self.model, cache),
             use_cache=True,
         )
         slots.file(logits, rows, made)
