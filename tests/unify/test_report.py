@@ -96,7 +96,8 @@ def test_json_never_holds_nan_nor_foreign_types(tmp_path):
     found = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
     entry = found["unseen"]["topics"]
     assert (entry["value"], entry["high"], entry["baselines"]) == (None, None, {"majority": None})
-    assert found["macro"] == {"value": None, "best_baseline": None}
+    assert found["macro"] == {"value": None, "best_baseline": None, "micro": None, "rows": 0,
+                              "clusters": {}}  # fmt: skip
     assert found["mixture"] == [{"rows": 3, "rate": None, "x": [1.0, None]}]
     assert found["data_notes"][0]["names"] == ["a", "b"]
     assert found["data_notes"][0]["pair"] == [1, None, True]
