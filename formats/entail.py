@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import islice
 from typing import ClassVar, TypeAlias
 
 from .base import Ask, Cell, Format, best, choose, option_words, unheld
@@ -122,11 +123,12 @@ def _candidates(text: str, most: int) -> tuple[Place, ...]:
     return tuple(candidates(text, most))  # the same ones for each type and for decoding
 
 
-def _places(ask: Ask, word: str = "") -> tuple[Place, ...]:
-    """The candidates of a question, or those of the entity type that ``word`` words."""
+def _places(ask: Ask, *words: str) -> tuple[Place, ...]:
+    """The candidates of a question, or those of the entity types that ``words`` word."""
     e = ask.example
     text = e.passage if isinstance(e, QuestionAnswering) else e.text
-    return _candidates(text, ask.settings.most_words(e.kind, word))
+    bounds = [ask.settings.most_words(e.kind, word) for word in words or ("",)]
+    return _candidates(text, max(bounds))
 
 
 def _thin(ask: Ask, spans: Sequence[Place], gold: set[Place]) -> Sequence[Place]:
@@ -207,31 +209,52 @@ def _holds_answer(ask: Ask) -> str | None:
 def _encode_spans(ask: Ask) -> Iterator[EntailInstance]:
     e = ask.example
     premise = ask.text("premise")
+    entities = None if e.gold is None else {(s.start, s.end) for s in e.gold}
+    two = ask.settings.two_stage
+    if two:
+        assert ask.prompt.detection is not None
+        detected = around(ask.prompt.detection, "candidate", ask.fields)
+        kept = _thin(ask, _places(ask, *e.types.words), entities or set())
+        yield from _asked(premise, detected, e.text, kept, entities)
     for name, word in zip(e.types.names, e.types.words, strict=True):
         gold = None if e.gold is None else {(s.start, s.end) for s in e.gold if s.type == name}
-        kept = _thin(ask, _places(ask, word), gold or set())
+        places: Sequence[Place] = _places(ask, word)
+        if two and ask.sample and entities is not None:
+            places = [p for p in places if p in entities]  # only they come to the second stage
+        kept = _thin(ask, places, gold or set())
         yield from _asked(premise, _about(ask, name, type=word), e.text, kept, gold)
 
 
 def _decode_spans(ask: Ask, raws: list[Raw]) -> Answer:
     types = ask.example.types
-    odds = _log_odds(raws)
-    places = (
-        (*place, name)
+    odds = iter(_log_odds(raws))
+    passed: set[Place] = set()
+    if ask.settings.two_stage:
+        asked = _places(ask, *types.words)
+        passed = {place for place, v in zip(asked, islice(odds, len(asked)), strict=True) if v > 0}
+    spans = (
+        Span(*place, name)
         for name, word in zip(types.names, types.words, strict=True)
         for place in _places(ask, word)
     )
-    found = zip(places, odds, strict=True)
-    return frozenset(Span(*place) for place, v in found if v > 0)
+    found = list(zip(spans, odds, strict=True))
+    if not ask.settings.two_stage:
+        return frozenset(span for span, v in found if v > 0)
+    likeliest: dict[Place, tuple[Span, float]] = {}
+    for span, v in found:
+        place = (span.start, span.end)
+        if place in passed and (place not in likeliest or v > likeliest[place][1]):
+            likeliest[place] = span, v
+    return frozenset(span for span, _ in likeliest.values())
 
 
 def _holds_spans(ask: Ask) -> str | None:
     e = ask.example
     settings = ask.settings
-    reasons = (
-        _beyond(e.text, s, settings.most_words(e.kind, e.types.word(s.type)))
-        for s in sorted(e.gold or ())
-    )
+    gold = sorted(e.gold or ())
+    if settings.two_stage and len({(s.start, s.end) for s in gold}) < len(gold):
+        return "a gold span has several types, and two stages give a span one"
+    reasons = (_beyond(e.text, s, settings.most_words(e.kind, e.types.word(s.type))) for s in gold)
     return next(filter(None, reasons), None)
 
 
@@ -245,12 +268,17 @@ class Entail(Format):
     ``tag``) for the rest: what ``tasks.span_statistics`` learned from seen rows.
     ``relative`` scores an option against the others of its row where exactly one is right: no
     answer changes, but what ranks rows (AUC) and tells how sure an answer is.
+    ``two_stage`` asks of each candidate of a tagging row whether it is a span of any type
+    (``Prompt.detection``), and of which type it is only matters where it is one: a span has odds
+    above even there, and the likeliest of its types, however unlikely. All is asked at once (a
+    row is encoded and decoded once); a training group asks for the types of gold spans alone.
     """
 
     max_words: int = 8
     negatives: int = 3
     bounds: tuple[tuple[str, int], ...] = ()
     relative: bool = False
+    two_stage: bool = False
 
     name: ClassVar[str] = "entail"
     cells: ClassVar = {

@@ -105,7 +105,10 @@ def candidate_recall(examples: Iterable[Example], format: Entail) -> CandidateRe
         else:
             continue
         rows += 1
-        asked = Counter(format.most_words(example.kind, word) for word in words)
+        bounds = [format.most_words(example.kind, word) for word in words]
+        if format.two_stage and isinstance(example, TokenClassification):
+            bounds.append(max(bounds))
+        asked = Counter(bounds)
         hypotheses += sum(n * _count(text, most) for most, n in asked.items())
         for _, start, end, word in spans_of(example):
             length = length_in_words(text, start, end)

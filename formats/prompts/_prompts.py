@@ -48,12 +48,14 @@ class Variant:
 @dataclass(frozen=True)
 class Prompt:
     """``variants[format]`` lists the ways of asking; ``hypotheses`` overrides the entail
-    hypothesis per label name; ``about`` holds more fields that templates may read."""
+    hypothesis per label name; ``about`` holds more fields that templates may read. ``detection``
+    (entail, tagging) asks of a candidate whether it is a span of any type."""
 
     instruction: str
     variants: Mapping[str, tuple[Variant, ...]]
     hypotheses: Mapping[str, Template] = field(default_factory=dict)
     about: Mapping[str, str] = field(default_factory=dict)
+    detection: Template | None = None
 
     def variant(self, format: str, index: int = 0) -> Variant:
         ways = self.variants[format]
@@ -121,15 +123,16 @@ def default_prompt(
     fields ``about`` the task.
 
     ``overrides`` may hold ``instruction``, ``hypotheses`` (label or type name -> template),
-    ``questions`` (type name -> template, one more way of asking, which stands first) and, per
-    format, a list of templates; a list stands before the defaults unless ``only: true``.
+    ``questions`` (type name -> template, one more way of asking, which stands first),
+    ``detection`` (a template) and, per format, a list of templates; a list stands before the
+    defaults unless ``only: true``.
     """
     if kind not in KINDS:
         raise UnknownName("task kind", kind, KINDS)
     base = _defaults(language)[kind]
     over = dict(overrides or {})
     only = bool(over.pop("only", False))
-    known = ("instruction", "hypotheses", "questions", *_PARTS)
+    known = ("instruction", "hypotheses", "questions", "detection", *_PARTS)
     for key in over:
         if key not in known:
             raise UnknownName("prompt key", key, (*known, "only"), field="prompts")
@@ -159,5 +162,16 @@ def default_prompt(
     if questions:
         asked = variants["extract"]
         variants["extract"] = (replace(asked[0], questions=questions), *asked)
+    if over.get("detection") and "detection" not in base:
+        raise DeclarationError(
+            f"a detection for {kind}, which has no spans of types",
+            got=over["detection"],
+            field="prompts.detection",
+            fix="drop it",
+        )
+    detection = over.get("detection", base.get("detection"))
     instruction = str(over.get("instruction", base["instruction"]))
-    return Prompt(instruction, variants, hypotheses, dict(about or {}))
+    return Prompt(
+        instruction, variants, hypotheses, dict(about or {}),
+        None if detection is None else Template(detection),
+    )  # fmt: skip

@@ -88,4 +88,8 @@ def test_recall_and_cost(tasks):
     for example in tags:
         asked = Entail(bounds=bounds).encode(example, tasks[0].prompt)
         assert len(list(asked)) == 15 + 21
+    # Two stages ask for a span of up to three words first.
+    two = Entail(bounds=bounds, two_stage=True)
+    assert candidate_recall([*tags, *questions], two).hypotheses == 3 * (15 + 21 + 21) + 21
+    assert len(list(two.encode(tags[0], tasks[0].prompt))) == 15 + 21 + 21
     assert candidate_recall([], Entail()).recall == 1.0
