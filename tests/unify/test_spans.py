@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from unify_helpers import encoded, stored, tiny
@@ -11,6 +14,9 @@ from formats.errors import ConfigError
 from formats.examples import LabelSpace, Span, TextClassification
 from formats.extract import Extract
 from formats.instances import ExtractInstance, Scores, Spans
+from formats.prompts import default_prompt
+from tasks import catalogue
+from unify.backbones import load, save
 from unify.backbones.global_pointer import GlobalPointerHead, rotate
 from unify.backbones.losses import multilabel_loss
 from unify.backbones.span import LOWEST, StartEndHead
@@ -117,6 +123,94 @@ def test_one_pass_answers_carry_their_types() -> None:
         (partial,) = backbone.predict(rows)
     assert isinstance(partial.raw, Spans) and len(partial.raw.spans) == 6
     assert {s.type for s in partial.raw.spans} == {0, 1}
+
+
+# Efficient global pointer
+
+
+def test_efficient_scores_by_hand() -> None:
+    """``rope(q_i) . rope(k_j) / sqrt(size) + w . [q_i; k_i; q_j; k_j] / 2``, in float64."""
+    torch.manual_seed(0)
+    size, length, types = 4, 5, 3
+    head = GlobalPointerHead(6, types=types, size=size, efficient=True)
+    hidden = torch.randn(2, length, 6)
+    weight, bias, kinds = (p.detach().double().numpy() for p in head.parameters())
+    both = hidden.double().numpy() @ weight.T + bias
+    q, k = both[..., :size], both[..., size:]
+
+    def turned(x: np.ndarray, at: int) -> np.ndarray:
+        """Each pair of ``x [size]`` as a complex number, turned by its position."""
+        pairs = (x[::2] + 1j * x[1::2]) * np.exp(1j * at * np.array([1.0, 0.01]))
+        return np.stack([pairs.real, pairs.imag], -1).reshape(-1)
+
+    expected = np.zeros((2, types, length, length))
+    for n, t, i, j in np.ndindex(expected.shape):
+        w = np.concatenate([kinds[t], kinds[types + t]])
+        ends = np.concatenate([q[n, i], k[n, i], q[n, j], k[n, j]])
+        found = turned(q[n, i], i) @ turned(k[n, j], j) / 2.0  # sqrt(4)
+        expected[n, t, i, j] = found + w @ ends / 2
+    np.testing.assert_allclose(head(hidden).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_type_more_costs_four_sizes() -> None:
+    def parameters(types: int, efficient: bool) -> int:
+        head = GlobalPointerHead(32, types=types, size=8, efficient=efficient)
+        return sum(p.numel() for p in head.parameters())
+
+    assert parameters(1, True) == 32 * 16 + 16 + 32
+    assert parameters(9, True) - parameters(8, True) == 4 * 8
+    assert parameters(9, False) - parameters(8, False) == 16 * 32 + 16
+
+
+def test_efficient_scores_move_with_their_text() -> None:
+    torch.manual_seed(0)
+    head = GlobalPointerHead(8, types=3, size=16, efficient=True)
+    hidden = torch.randn(1, 6, 8)
+    moved = torch.cat([torch.zeros(1, 4, 8), hidden], 1)
+    assert torch.allclose(head(hidden), head(moved)[:, :, 4:, 4:], atol=1e-4)
+
+
+@pytest.mark.parametrize("efficient", [False, True])
+def test_the_pointer_learns_the_types_of_a_task(efficient: bool) -> None:
+    task = catalogue.load("sample_trade_kinds")
+    examples = [e for e in task.examples("train", limit=24) if e.gold][:6]
+    types = examples[0].types.names  # type: ignore[union-attr]
+    format = Extract(one_pass=True)
+    backbone = tiny("bert", "extract", "global_pointer", spread=1.0, window=192,
+                    config={"max_position_embeddings": 192}, types=len(types), size=16,
+                    efficient=efficient)  # fmt: skip
+    batch = collate(encoded(backbone, format, *examples, train=True), backbone.layout, "extract")
+    optimizer = torch.optim.Adam(backbone.parameters(), lr=5e-3)
+    losses = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = backbone.loss(batch)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * losses[0]
+    with torch.inference_mode():
+        raws = [p.raw for p in backbone.predict(encoded(backbone, format, *examples))]
+    answers = [
+        format.decode(e, default_prompt("tag"), [raw])
+        for e, raw in zip(examples, raws, strict=True)
+    ]
+    assert answers == [e.gold for e in examples]
+    assert len({s.type for answer in answers for s in answer}) > 1  # type: ignore[union-attr]
+
+
+def test_a_saved_efficient_head_is_one_again(tmp_path: Path) -> None:
+    backbone = tiny("bert", "extract", "global_pointer", types=2, size=8, efficient=True)
+    save(backbone, tmp_path)
+    again = load(tmp_path).eval()
+    assert again.head_options() == backbone.head_options()
+    assert again.head_options()["efficient"] is True
+    rows = stored(backbone, [ExtractInstance("Which?", "Ann saw Bob", (), types=("a", "b"))])
+    with torch.inference_mode():
+        assert again.predict(rows) == backbone.predict(rows)
+    plain = tiny("bert", "extract", "global_pointer", types=2, size=8)
+    assert "efficient" not in plain.head_options()
+    assert sorted(plain.head.state_dict()) == ["out.bias", "out.weight"]  # type: ignore[operator,union-attr]
 
 
 # Starts and ends

@@ -22,19 +22,34 @@ def rotate(x: Tensor) -> Tensor:
 
 
 class GlobalPointerHead(nn.Module):
-    """``s(i, j) = rope(q_i) . rope(k_j) / sqrt(size)`` per type; zero is the threshold."""
+    """``s(i, j) = rope(q_i) . rope(k_j) / sqrt(size)`` per type; zero is the threshold.
 
-    def __init__(self, width: int, types: int = 1, size: int = 64) -> None:
+    ``efficient`` (Efficient GlobalPointer, of the same paper) has one q and k for all types, which
+    find spans, and per type a weight ``w`` of ``4 * size``, which tells them apart:
+    ``s(i, j) + w . [q_i; k_i; q_j; k_j] / 2``, with q and k as they are before the rotation. The
+    paper's equation has neither scale; they are those of the authors' code (bert4keras): 1 /
+    sqrt(size) as in the plain head, and half of what each end adds, so that published settings
+    mean the same here. That code's constant per type is left out, as in the equation.
+    """
+
+    def __init__(self, width: int, types: int = 1, size: int = 64, efficient: bool = False) -> None:
         super().__init__()
         self.types, self.size = types, size
-        self.out = nn.Linear(width, types * size * 2)
+        self.pairs = 1 if efficient else types  # of a q and a k
+        self.out = nn.Linear(width, self.pairs * size * 2)
+        # What the first token adds to each type's score, then what the last one does.
+        self.kinds = nn.Linear(2 * size, 2 * types, bias=False) if efficient else None
 
     def forward(self, hidden: Tensor) -> Tensor:
         """hidden ``[n, L, width]`` -> scores ``[n, types, L, L]`` (first token, last token)."""
         n, length, _ = hidden.shape
-        both = self.out(hidden).view(n, length, self.types, 2 * self.size)
+        both = self.out(hidden).view(n, length, self.pairs, 2 * self.size)
         q, k = rotate(both[..., : self.size]), rotate(both[..., self.size :])
-        return torch.einsum("nitd,njtd->ntij", q, k).float() / self.size**0.5
+        scores = torch.einsum("nitd,njtd->ntij", q, k).float() / self.size**0.5
+        if self.kinds is None:
+            return scores
+        first, last = self.kinds(both[:, :, 0]).float().transpose(1, 2).chunk(2, 1)
+        return scores + (first[..., :, None] + last[..., None, :]) / 2
 
     def _valid(self, inside: Tensor) -> Tensor:
         """``[n, L]`` -> ``[n, 1, L, L]``: both ends inside the passage, first not after last."""
@@ -83,7 +98,10 @@ class GlobalPointerHead(nn.Module):
 
 
 class GlobalPointerBackbone(SpanBackbone):
-    """An encoder and a :class:`GlobalPointerHead`; with ``types`` > 1 it tags in one pass."""
+    """An encoder and a :class:`GlobalPointerHead`; with ``types`` > 1 it tags in one pass.
+
+    A task's types are the head's first ones, in the task's own order.
+    """
 
     name = "global_pointer"
 
