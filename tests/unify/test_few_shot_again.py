@@ -18,6 +18,7 @@ from unify.cli import main
 from unify.prompts import recipes, saved
 from unify.prompts.words import Words
 from unify.runs import load_run
+from unify.tuning import attach
 from unify.unified import Unified
 
 ONE: list[tuple[str, dict[str, Any]]] = [
@@ -37,10 +38,28 @@ SEVERAL: list[tuple[str, dict[str, Any], str]] = [
     ("ptr", {"sub_prompts": ["{{ text }} {{ mask }}."]}, "sub-prompts"),
     ("protoverb", {"steps": 3}, "prototypes"),
 ]
+ADAPTER = 4 * (32 * 16 + 16 + 16 * 32 + 32)  # parameters of two bottlenecks in each of two layers
+TUNED: list[tuple[str, dict[str, Any], int]] = [  # and how many parameters are trained
+    ("linear_head", {}, ADAPTER + 32 * 2 + 2),
+    ("pet", {"ensemble": "best", "patterns": ["{{ text }} {{ mask }}"]}, ADAPTER),
+    ("pet", {"ensemble": "vote"}, 3 * ADAPTER),
+    ("ipet", {"generations": 1, "factor": 2, "ensemble": "distill"}, ADAPTER + 32 * 2 + 2),
+    ("lm_bff", {"demonstrations": False}, ADAPTER),
+    ("lm_bff", {"draws": 2}, ADAPTER),
+    ("found_template", {"length": 2, "width": 2, "rows": 2}, ADAPTER),
+    ("weighted_words", {"verbalizers": [{"glad": ["a", "77"], "sad": ["77777"]}]}, ADAPTER + 3),
+    ("kpt", {"support": 4}, ADAPTER + 2),
+    ("ptr", {"sub_prompts": ["{{ text }} {{ mask }}."]}, ADAPTER),
+    ("protoverb", {"steps": 3}, ADAPTER + 32 * 64 + 2 * 64),
+]
 
 
-def left_by(name: str, settings: dict[str, Any], folder: Path) -> tuple[Any, Any, Path]:
-    shots = shots_of(folder, ("dogs", "7777"))
+def left_by(
+    name: str, settings: dict[str, Any], folder: Path, tuning: str = "full", steps: int = 2,
+    lr: float = 1e-3,
+) -> tuple[Any, Any, Path]:  # fmt: skip
+    shots = shots_of(folder, ("dogs", "7777"), steps, lr)
+    attach(shots.start, {"name": tuning})
     learned = recipes.method(name)(shots, settings)
     place = folder / "model"
     backbones.save(learned.backbone, place)
@@ -58,6 +77,18 @@ def test_one_model_answers_as_before(name: str, settings: dict[str, Any], tmp_pa
     turned = LabelSpace(("sad", "glad"))  # the labels in another order: the columns with them
     rows = [replace(e, labels=turned, gold=None) for e in shots.train]
     assert torch.equal(again.scores(rows), after.flip(1))
+
+
+@pytest.mark.parametrize(("name", "settings", "trained"), TUNED)
+def test_a_tuning_is_trained_and_kept(
+    name: str, settings: dict[str, Any], trained: int, tmp_path: Path
+) -> None:
+    shots, learned, place = left_by(name, settings, tmp_path, "adapter", 5, 3e-2)
+    assert learned.trained == trained
+    assert all(float(part.up.weight.std()) > 0 for part in learned.backbone.tuning.parts)
+    if isinstance(learned.again, saved.Kept):
+        after = saved.load(place).scores(shots.train)
+        assert torch.allclose(learned.scores(shots.train), after, atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "settings", "why"), SEVERAL)

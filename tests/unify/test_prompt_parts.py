@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from unify_helpers import MOODS, moods, tiny
+from unify_helpers import MOODS, moods, shots_of, tiny
 
 from formats.errors import ConfigError, DataError, RowError
 from formats.examples import LabelSpace, RelationClassification, Span, TextClassification
@@ -89,7 +90,7 @@ def test_a_word_is_scored_whole(tokens: int) -> None:
     backbone = tiny("bert", "generate")
     coder = backbone.coder
     word = of_length(coder, tokens)
-    cloze = Cloze(backbone.model, coder, "log_prob")
+    cloze = Cloze(backbone, "log_prob")
     asked = Asking(patterns.Pattern("It was {{ mask }}. {{ text }}"))
     own = words.Words(((word,), ("dogs",))).ids(coder)
     with torch.inference_mode():
@@ -109,7 +110,7 @@ def test_a_word_is_scored_whole(tokens: int) -> None:
 def test_a_cloze_needs_a_masked_model() -> None:
     backbone = tiny("gpt2", "generate")
     with pytest.raises(ConfigError, match="masked"):
-        Cloze(backbone.model, backbone.coder)
+        Cloze(backbone)
 
 
 def test_manual_words() -> None:
@@ -235,6 +236,17 @@ def test_prototype_loss() -> None:
     prototypes = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
     expected = -math.log(1 / (math.e + 1 + 1 / math.e))
     assert float(protoverb.prototype_loss(vectors, gold, prototypes)) == pytest.approx(expected)
+
+
+def test_prototypes_are_trained_at_the_rate_of_heads(tmp_path: Path) -> None:
+    """200 steps of AdamW, linearly to zero, go about 100 times the rate of 1e-2."""
+    shots = shots_of(tmp_path, ("dogs", "7777"), 1)
+    optimization = replace(shots.budget.optimization, lr=1e-5, head_lr=1e-2)
+    shots = replace(shots, budget=replace(shots.budget, optimization=optimization))
+    learned = protoverb.protoverb(shots, {"steps": 200})
+    torch.manual_seed(0)
+    start = protoverb.Prototypes(32, 2).centres
+    assert float((learned.extra.centres - start).abs().mean()) > 0.1  # type: ignore[union-attr]
 
 
 def test_standardised_rows() -> None:

@@ -15,6 +15,8 @@ from formats.errors import ConfigError
 from tasks import catalogue
 from unify import backbones
 from unify.prompts import saved, transprompt
+from unify.prompts.shots import trainable
+from unify.tuning import attach
 
 
 def test_a_fifth_of_the_prompt_is_universal() -> None:
@@ -76,3 +78,21 @@ def test_tasks_share_a_prompt_that_is_saved_folded(
     with torch.no_grad():
         vectors.copy_(5 * torch.randn_like(vectors))
     assert not torch.allclose(before, learned.scores(shots.train), atol=1e-3)  # it is read
+
+
+def test_a_tuning_is_trained_beside_the_prompt(tmp_path: Path) -> None:
+    shots = shots_of(tmp_path, ("dogs", "7777"), steps=4, lr=3e-2)
+    soft = replace(shots, start=shots.model())
+    adapters = attach(shots.start, {"name": "adapter"})
+    assert adapters is not None
+    learned = transprompt.transprompt(shots, {"length": 3})
+    prompts = transprompt.Prompts(torch.zeros(3, 32), 1, 128, 0.2)
+    assert learned.trained == trainable(adapters, prompts)
+    backbones.save(learned.backbone, tmp_path / "model")
+    saved.write(tmp_path / "model", learned.again, "classify", shots.labels, learned.notes,
+                learned.extra)  # fmt: skip
+    again = saved.load(tmp_path / "model").scores(shots.train)
+    assert torch.allclose(learned.scores(shots.train), again, atol=1e-5)
+    attach(soft.start, {"name": "prompt", "length": 2})
+    with pytest.raises(ConfigError, match="within a prompt"):
+        transprompt.transprompt(soft, {"length": 3})

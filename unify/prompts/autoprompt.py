@@ -37,8 +37,8 @@ class Triggers:
 
     def __init__(self, shots: Shots, count: int, kind: str) -> None:
         backbone = shots.start
-        backbone.model.eval()
-        self.cloze = Cloze(backbone.model, backbone.coder, kind)
+        backbone.eval()
+        self.cloze = Cloze(backbone, kind)
         self.asked = Asking(Pattern(PATTERN), shots.instruction)
         self.words = manual(shots.labels)
         self.ids, self.table = self.words.ids(backbone.coder), self.words.table()

@@ -13,6 +13,7 @@ from formats.errors import ConfigError
 from formats.examples import Example
 from formats.layout import Coder
 
+from ..backbones import Backbone
 from ..scoring._logits import logits_at
 from .patterns import Pattern, Slotted, slotted
 from .words import token_scores
@@ -22,20 +23,29 @@ Asked = Callable[[Example], Sides]
 
 
 class Cloze:
-    """A masked language model and its tokenizer; ``kind`` is that of a token's score.
+    """A masked language model and its tokenizer; ``kind`` is that of a token's score, ``coder`` one
+    of another layout than the backbone's own.
 
     A word's score is the mean over its tokens, each predicted from a blank of its own with the
     others blank as well. Words of one length share their pass.
     """
 
-    def __init__(self, model: Any, coder: Coder, kind: str = "log_odds") -> None:
+    def __init__(
+        self, backbone: Backbone, kind: str = "log_odds", coder: Coder | None = None
+    ) -> None:
+        coder = coder or backbone.coder
         if coder.layout.mask is None or coder.layout.kind != "masked":
             raise ConfigError(
                 "a cloze needs a masked language model", got=coder.layout.kind,
                 fix="format=generate model=tiny_encoder, or unify pretrain and model=minilm_mlm",
             )
-        self.model, self.coder, self.kind = model, coder, kind
+        self.backbone, self.coder, self.kind = backbone, coder, kind
         self.cut = 0  # tokens that did not fit into the window so far
+
+    @property
+    def model(self) -> Any:
+        """The model alone, which any tuning is hooked into."""
+        return self.backbone.model
 
     def rows(self, sides: Sequence[Sides], blanks: int) -> list[Slotted]:
         """The texts as tokens, with room for so many blanks."""

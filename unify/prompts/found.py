@@ -16,10 +16,9 @@ from torch import Tensor
 from formats.errors import ConfigError
 
 from .ensemble import accuracy
-from .methods import pattern_verbalizers, trained_pair
+from .methods import of_pair, pattern_verbalizers, trained_pair
 from .pet import predicted
-from .saved import kept_of
-from .shots import Learned, Shots, text_of, trainable
+from .shots import Learned, Shots, text_of
 from .words import manual
 
 Next = Callable[[list[tuple[int, ...]]], Tensor]
@@ -111,7 +110,7 @@ def own_writer(shots: Shots, rows: Sequence[tuple[str, str]], length: int) -> Wr
             got=layout.kind,
             fix="use a masked model, such as BERT",
         )
-    model.eval()
+    shots.start.eval()
     words = coder.ids([coder.continuation(word) for _, word in rows])
     room = layout.single_room - length - max(map(len, words)) - 1
     made = [
@@ -162,7 +161,7 @@ def found_template(shots: Shots, settings: Mapping[str, Any]) -> Learned:
     """``length`` tokens, ``width`` templates; the one that is best on dev without training is then
     trained as in PET. ``writer`` names a T5 that fills them in."""
     words = manual(shots.labels)
-    backbone, gold = shots.start, shots.gold(shots.train)
+    gold = shots.gold(shots.train)
     length = int(settings.get("length", 3))
     # The search reads each row once per prefix and step.
     chosen = range(min(len(shots.train), int(settings.get("rows", 16))))
@@ -175,13 +174,11 @@ def found_template(shots: Shots, settings: Mapping[str, Any]) -> Learned:
     one = {**settings, "patterns": patterns}
     dev_gold = shots.gold(shots.dev)
     dev = [accuracy(predicted(s, shots.dev), dev_gold)
-           for s in pattern_verbalizers(shots, one, backbone)]  # fmt: skip
+           for s in pattern_verbalizers(shots, one, shots.start)]  # fmt: skip
     best = max(range(len(dev)), key=lambda k: dev[k])
     scorer = trained_pair(shots, one, best, shots.train, gold)
-    backbone.model = scorer.cloze.model
     notes = [f"template: {texts[best]}", f"searched: {'; '.join(texts)}"]
-    return Learned(lambda e: predicted(scorer, e), backbone, trainable(backbone.model), notes,
-                   kept_of(scorer))  # fmt: skip
+    return of_pair(scorer, notes)
 
 
 def plain_words(tokenizer: Any, size: int) -> Tensor:

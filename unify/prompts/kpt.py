@@ -102,11 +102,11 @@ def kpt(shots: Shots, settings: Mapping[str, Any]) -> Learned:
     words = expanded(manual(shots.labels), graph)
     before = len(words.flat)
     pattern = (settings.get("patterns") or DEFAULTS)[0]
-    cloze = Cloze(shots.start.model, shots.start.coder, "log_prob")
+    cloze = Cloze(shots.start, "log_prob")
     asked = Asking(Pattern(pattern), shots.instruction)
     support = list(shots.unlabelled[: int(settings.get("support", 200))]) or list(shots.train)
     ids = words.ids(cloze.coder)
-    shots.start.model.eval()
+    shots.start.eval()
     with torch.inference_mode():
         table = torch.cat([cloze.scores([asked(e) for e in support[k : k + 32]], ids)
                            for k in range(0, len(support), 32)]).clone()  # fmt: skip

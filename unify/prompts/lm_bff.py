@@ -16,10 +16,9 @@ from ..demonstrations.vectors import bag_of_words
 from .cloze import Asked, Asking, Cloze, Sides
 from .ensemble import accuracy
 from .found_words import allowed, search
-from .methods import pattern_verbalizers, trained_pair
+from .methods import of_pair, pattern_verbalizers, trained_pair
 from .patterns import DEFAULTS, Pattern
 from .pet import PatternVerbalizer, pet_loss, predicted
-from .saved import kept_of
 from .shots import Learned, Shots, fit, text_of, trainable
 from .shown import behind, filled, one_per_class
 from .words import Words, label_scores, manual
@@ -65,7 +64,7 @@ class Demonstrated(PatternVerbalizer):
 
 def found_words(shots: Shots, settings: Mapping[str, Any], pattern: Pattern) -> Words:
     """One word of the vocabulary per label, by the untrained model."""
-    cloze = Cloze(shots.start.model, shots.start.coder, "log_prob")
+    cloze = Cloze(shots.start, "log_prob")
     asked = Asking(pattern, shots.instruction)
     tokenizer = shots.start.coder.tokenizer
     gold = shots.gold(shots.train)
@@ -97,15 +96,12 @@ def lm_bff(shots: Shots, settings: Mapping[str, Any]) -> Learned:
     gold = shots.gold(shots.train)
     if not settings.get("demonstrations", True):
         scorer = trained_pair(shots, one, 0, shots.train, gold, words)
-        backbone = shots.start
-        backbone.model = scorer.cloze.model
-        return Learned(lambda e: predicted(scorer, e), backbone, trainable(backbone.model), notes,
-                       kept_of(scorer))  # fmt: skip
+        return of_pair(scorer, notes)
     backbone = shots.model()
     base = pattern_verbalizers(shots, one, backbone, words)[0]
     shown = Demonstrated(base.cloze, base.asked, words, shots.train, gold.tolist(),
                          float(settings.get("nearest", 0.5)), shots.budget.seed)  # fmt: skip
-    fit(backbone.model, lambda rows: pet_loss(
+    fit(backbone, lambda rows: pet_loss(
         shown.scores([shots.train[k] for k in rows]), gold[rows]
     ), len(shots.train), shots.budget)  # fmt: skip
     draws = int(settings.get("draws", 16))
@@ -113,5 +109,5 @@ def lm_bff(shots: Shots, settings: Mapping[str, Any]) -> Learned:
     def scores(examples: Sequence[Example]) -> Tensor:
         return torch.stack([predicted(shown, examples) for _ in range(draws)]).mean(0)
 
-    return Learned(scores, backbone, trainable(backbone.model), notes,
+    return Learned(scores, backbone, trainable(backbone), notes,
                    "training rows are drawn anew behind each query")  # fmt: skip

@@ -28,7 +28,7 @@ from .saved import LINEAR, Kept, kept_of
 from .shots import Learned, Shots, fit, trainable
 from .words import Words, manual
 
-__all__ = ["ipet", "linear_head", "pattern_verbalizers", "pet", "trained_pair"]
+__all__ = ["ipet", "linear_head", "of_pair", "pattern_verbalizers", "pet", "trained_pair"]
 
 
 def pattern_verbalizers(
@@ -36,7 +36,7 @@ def pattern_verbalizers(
 ) -> list[PatternVerbalizer]:
     """One scorer per pattern and set of label words, all of one model. ``verbalizers`` lists
     mappings label -> word or words; the task's own label words without it."""
-    cloze = Cloze(backbone.model, backbone.coder, str(settings.get("score", "log_odds")))
+    cloze = Cloze(backbone, str(settings.get("score", "log_odds")))
     sets = [words] if words else [
         manual(shots.labels, given) for given in settings.get("verbalizers") or [None]
     ]  # fmt: skip
@@ -104,20 +104,17 @@ def answered(
     """What the trained ``members`` answer together."""
     way = str(settings.get("ensemble", "weighted"))
     notes = [f"accuracy before training: {', '.join(f'{w:.2f}' for w in weights)}"]
-    trained = sum(trainable(m.cloze.model) for m in members)
-    first = shots.start
+    trained = sum(trainable(m.cloze.backbone) for m in members)
     if way == "best":
         dev = [accuracy(predicted(m, shots.dev), shots.gold(shots.dev)) for m in members]
         chosen = members[int(np.argmax(dev))]
         notes.append(f"accuracy on dev: {', '.join(f'{d:.2f}' for d in dev)}")
-        first.model = chosen.cloze.model
-        return Learned(lambda e: predicted(chosen, e), first, trainable(chosen.cloze.model), notes,
-                       kept_of(chosen))  # fmt: skip
+        return of_pair(chosen, notes)
     if way != "distill":
-        first.model = members[0].cloze.model
         return Learned(
-            lambda e: combined([predicted(m, e) for m in members], way, weights), first, trained,
-            notes, f"{len(members)} models answer together ({way})",
+            lambda e: combined([predicted(m, e) for m in members], way, weights),
+            members[0].cloze.backbone, trained, notes,
+            f"{len(members)} models answer together ({way})",
         )  # fmt: skip
     if not shots.unlabelled:
         raise ConfigError("distillation without unlabelled rows", fix="learner.ensemble=weighted")
@@ -163,6 +160,13 @@ def ipet(shots: Shots, settings: Mapping[str, Any]) -> Learned:
     found = answered(shots, settings, members, weights)
     found.notes += notes
     return found
+
+
+def of_pair(scorer: PatternVerbalizer, notes: list[str]) -> Learned:
+    """What one trained pattern-verbalizer pair leaves."""
+    backbone = scorer.cloze.backbone
+    return Learned(lambda e: predicted(scorer, e), backbone, trainable(backbone), notes,
+                   kept_of(scorer))  # fmt: skip
 
 
 def _of_head(module: LinearHead, notes: list[str]) -> Learned:

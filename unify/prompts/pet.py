@@ -46,10 +46,10 @@ class PatternVerbalizer:
 
 def predicted(scorer: PatternVerbalizer, examples: Sequence[Example]) -> Tensor:
     """:meth:`PatternVerbalizer.scores` without gradients, a part of the rows at a time."""
-    model = scorer.cloze.model
-    training = model.training
-    model.eval()
+    backbone = scorer.cloze.backbone
+    training = backbone.training
+    backbone.eval()
     with torch.inference_mode():
         parts = [scorer.scores(examples[k : k + ROWS]) for k in range(0, len(examples), ROWS)]
-    model.train(training)
+    backbone.train(training)
     return torch.cat(parts).clone()

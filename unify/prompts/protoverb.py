@@ -64,7 +64,7 @@ def standardised(scores: Tensor) -> Tensor:
 
 def states(scorer: PatternVerbalizer, examples: Sequence[Example]) -> Tensor:
     """The hidden states in the blank, without gradients: ``[n, width]``."""
-    scorer.cloze.model.eval()
+    scorer.cloze.backbone.eval()
     with torch.inference_mode():
         parts = [scorer.cloze.hidden([scorer.asked(e) for e in examples[k : k + 64]])
                  for k in range(0, len(examples), 64)]  # fmt: skip
@@ -81,8 +81,9 @@ def protoverb(shots: Shots, settings: Mapping[str, Any]) -> Learned:
     hidden = states(scorer, shots.train)
     torch.manual_seed(shots.budget.seed)
     made = Prototypes(hidden.shape[1], len(shots.labels.names), int(settings.get("size", 64)))
-    fit(made, lambda rows: made.loss(hidden[rows], gold[rows]), len(hidden), shots.budget,
-        int(settings.get("steps", 200)))  # fmt: skip
+    # All of it is a head: the encoder's rate would leave the prototypes where they were drawn.
+    fit(nn.ModuleDict({"head": made}), lambda rows: made.loss(hidden[rows], gold[rows]),
+        len(hidden), shots.budget, int(settings.get("steps", 200)))  # fmt: skip
     both = bool(settings.get("with_words", True))
 
     def scores(examples: Sequence[Example]) -> Tensor:
@@ -92,7 +93,6 @@ def protoverb(shots: Shots, settings: Mapping[str, Any]) -> Learned:
             return found
         return (standardised(found) + standardised(predicted(scorer, examples))) / 2
 
-    backbone = shots.start
-    backbone.model = scorer.cloze.model
-    return Learned(scores, backbone, trainable(backbone.model, made), [],
+    backbone = scorer.cloze.backbone
+    return Learned(scores, backbone, trainable(backbone, made), [],
                    "prototypes answer beside the label words", made)  # fmt: skip

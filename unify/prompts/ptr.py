@@ -101,12 +101,12 @@ def ptr(shots: Shots, settings: Mapping[str, Any]) -> Learned:
             raise ConfigError("a label without a rule", got=missing[0], fix="write a rule for it")
         given = [list(rules[n]) for n in shots.labels.names]
     backbone = shots.model()
-    cloze = Cloze(backbone.model, backbone.coder, str(settings.get("score", "log_prob")))
+    cloze = Cloze(backbone, str(settings.get("score", "log_prob")))
     scorer = Rules(cloze, [Asking(Pattern(p), shots.instruction) for p in patterns], given)
     gold = shots.gold(shots.train)
-    fit(backbone.model, lambda rows: ptr_loss(
+    fit(backbone, lambda rows: ptr_loss(
         scorer.slot_scores([shots.train[k] for k in rows]), scorer.numbers, gold[rows]
     ), len(shots.train), shots.budget)  # fmt: skip
-    return Learned(lambda e: predicted(scorer, e), backbone, trainable(backbone.model),
+    return Learned(lambda e: predicted(scorer, e), backbone, trainable(backbone),
                    [f"{len(scorer.slots)} slots"],
                    "several sub-prompts answer together")  # fmt: skip

@@ -119,7 +119,7 @@ def scorer_of(
         head = LinearHead(backbone, labels).to(next(backbone.parameters()).device)
         head.head.load_state_dict(tensors or {})
         return head.answers()
-    cloze = Cloze(backbone.model, backbone.coder, kept.score)
+    cloze = Cloze(backbone, kept.score)
     if kept.soft:
         vectors = (tensors or {})["vectors"]
         virtual = Virtual(backbone, before=[kept.soft])

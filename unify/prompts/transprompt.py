@@ -122,13 +122,19 @@ def transprompt(shots: Shots, settings: Mapping[str, Any]) -> Learned:
     """``tasks`` share the prompt, of ``length`` vectors, during the ``first`` share of the steps;
     ``share``, ``zeta`` and ``entropy`` are those of the formulas."""
     backbone = shots.model()
+    if any(isinstance(part, Virtual) for part in backbone.modules()):
+        raise ConfigError(
+            "a prompt within a prompt: transprompt trains vectors of its own",
+            got=f"tuning={backbone.tuning.name}" if backbone.tuning else None,
+            expected="a tuning without positions of its own, such as adapter or lora",
+        )  # fmt: skip
     plain, length = backbone.coder.layout, int(settings.get("length", 4))
     torch.manual_seed(shots.budget.seed)
     start = start_rows(backbone, length, "vocabulary", (), 5000)
     virtual = Virtual(backbone, before=[length])
     coder = copy.copy(backbone.coder)
     backbone.coder.layout = plain  # which is saved; the prompt is saved beside it
-    cloze = Cloze(backbone.model, coder, str(settings.get("score", "log_odds")))
+    cloze = Cloze(backbone, str(settings.get("score", "log_odds")), coder)
     each: list[Rows] = []
     beside = _beside(shots, settings.get("tasks") or ())
     for one in (shots, *beside):
@@ -160,7 +166,7 @@ def transprompt(shots: Shots, settings: Mapping[str, Any]) -> Learned:
         scores = each[0].scorer.scores([each[0].examples[r] for r in batch])
         return cross_entropy(scores, each[0].gold[batch])
 
-    module = nn.ModuleDict({"model": backbone.model, "head": prompts})
+    module = nn.ModuleDict({"backbone": backbone, "head": prompts})
     first = round(float(settings.get("first", 0.5)) * shots.budget.steps)
     if first:
         fit(module, shared, len(numbers), shots.budget, first)

@@ -79,7 +79,7 @@ def learn_weighted(
     weights = WordWeights(words)
     scorer = Weighted(pair, weights, prior)
     gold = shots.gold(shots.train)
-    module = nn.ModuleDict({"model": backbone.model, "head": weights})
+    module = nn.ModuleDict({"backbone": backbone, "head": weights})
     fit(module, lambda rows: pet_loss(
         scorer.scores([shots.train[k] for k in rows]), gold[rows]
     ), len(shots.train), shots.budget)  # fmt: skip
