@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 from unify_helpers import mood_task, tiny
 
 from formats import FORMATS
@@ -85,13 +86,24 @@ def test_the_first_steps_are_on_pretext_rows(unified: bool, tmp_path: Path) -> N
     p = Preparation(format, backbone.coder, "data", train=True)
     train = [TaskFeatures(task.name, prepare(task, p))]
     learner = PPT(backbone, steps=3, unified=unified, confident=0.1)
-    module = learner.data([task], train, {task.name: 1.0}, format, batch_size=4, bucket=1, seed=1)
+    module = learner.data([task], train, {task.name: 1.0}, format, batch_size=4, bucket=2, seed=1)
     assert set(learner.made) == {"pretext_pair", "pretext_choice", "pretext_single"}
     own = [t.name for t in module.train].index(task.name)  # type: ignore[attr-defined]
     stream = iter(module.steps(lambda: 0, 0, 1))  # type: ignore[attr-defined]
     met = [set(next(stream).tasks.tolist()) for _ in range(8)]
     assert own not in set().union(*met[:3]) and all(m == {own} for m in met[3:])
     assert "pretext_pair: " in str(learner.notes())
+
+
+def test_pre_training_leaves_steps_for_the_tasks() -> None:
+    learner = PPT(tiny("bert", "generate"), steps=3)
+    for most in (3, 4):
+        learner.trainer = pl.Trainer(max_steps=most, accelerator="cpu", logger=False)
+        if most == 4:
+            learner.on_fit_start()
+            continue
+        with pytest.raises(ConfigError, match="no step for the tasks"):
+            learner.on_fit_start()
 
 
 def test_no_texts_no_pre_training(tmp_path: Path) -> None:

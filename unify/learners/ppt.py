@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -26,8 +27,9 @@ NEVER = 1e-12  # share of the later draws that are pretext rows: none in any run
 
 
 class PPT(Multitask):
-    """The first ``steps`` optimizer steps (in whole windows of ``data.bucket``) are on pretext rows
-    of the seen tasks' unlabelled texts, at most ``texts`` of each task; the others on the tasks.
+    """The first ``steps`` optimizer steps are on pretext rows of the seen tasks' unlabelled texts,
+    at most ``texts`` of each task; the others on the tasks. ``data.bucket`` shrinks to a divisor of
+    ``steps``, for rows are dealt in whole buckets.
 
     ``kinds`` are those of :mod:`unify.tuning.pretext`; ``unified`` asks all of them as multiple
     choice. A pseudo-label is kept where its probability is at least ``confident``.
@@ -85,10 +87,21 @@ class PPT(Multitask):
             )  # fmt: skip
         self.made = {t.name: len(t.store) for t in more}
         first = dict.fromkeys(self.made, 1 / len(more))
+        settings["bucket"] = math.gcd(self.steps, int(settings.get("bucket", 8)))
         return super().data(
             tasks, [*train, *more], {**dict.fromkeys(self.made, NEVER), **rates}, format,
             stage=(self.steps, first), **settings,
         )  # fmt: skip
+
+    def on_fit_start(self) -> None:
+        """Raises ConfigError where no step is left for the tasks."""
+        if 0 <= self.trainer.max_steps <= self.steps:
+            raise ConfigError(
+                "pre-training that leaves no step for the tasks",
+                got=f"trainer.max_steps={self.trainer.max_steps}, learner.steps={self.steps}",
+                expected="more steps in all than are for pre-training",
+                fix="raise trainer.max_steps, or lower learner.steps",
+            )
 
     def pretext(self, tasks: Sequence[Task], folder: Path, seed: int) -> Iterator[Task]:
         """The tasks of pre-training, their rows written to ``folder``."""
