@@ -11,8 +11,8 @@ import pytest
 import torch
 from unify_helpers import MOODS, moods, shots_of, tiny
 
-from formats.errors import ConfigError, DataError, RowError
-from formats.examples import LabelSpace, RelationClassification, Span, TextClassification
+from formats.errors import ConfigError, DataError
+from formats.examples import LabelSpace, TextClassification
 from unify.prompts import (
     ensemble,
     found_words,
@@ -29,31 +29,7 @@ from unify.prompts import (
 )
 from unify.prompts.cloze import Asking, Cloze
 
-# Patterns
-
 ROW = TextClassification("t/s/0", "the boat is quick", MOODS, gold="glad")
-
-
-def test_a_pattern_puts_its_blank_anywhere() -> None:
-    before, after = patterns.Pattern("It was {{ mask }}. {{ text }}").sides(ROW)
-    assert "".join(before) == "It was " and "".join(after) == ". the boat is quick"
-
-
-def test_a_pattern_needs_one_blank() -> None:
-    with pytest.raises(ConfigError, match="without a blank"):
-        patterns.Pattern("{{ text }}")
-    with pytest.raises(RowError, match="not once"):
-        patterns.Pattern("{{ mask }} {{ text }} {{ mask }}").sides(ROW)
-
-
-def test_the_longest_piece_is_cut_and_counted() -> None:
-    coder = tiny("bert", "generate", window=32).coder
-    long = TextClassification("t/s/0", "dogs " * 60, MOODS)
-    row = patterns.slotted(patterns.Pattern("It was {{ mask }}. {{ text }}").sides(long), coder, 3)
-    whole = len(row.before) + 3 + len(row.after)
-    assert whole == 32 and row.cut > 0
-    assert row.after[-len(coder.layout.single_after) :] == coder.layout.single_after
-
 
 # Label words
 
@@ -202,8 +178,8 @@ def test_demonstrations_are_near_of_each_class_and_never_the_query() -> None:
 
 def test_a_demonstration_is_filled_in() -> None:
     asked = Asking(patterns.Pattern("{{ text }} It was {{ mask }}."))
-    assert shown.filled(asked, ROW, "glad") == "the boat is quick It was glad."
-    _, after = shown.behind(asked(ROW), ["dogs It was sad."])
+    assert "".join(shown.filled(asked, ROW, "glad")) == "the boat is quick It was glad."
+    _, after = shown.behind(asked(ROW), [["dogs It was ", "sad."]])
     assert "".join(after) == ". dogs It was sad."
 
 
@@ -219,6 +195,16 @@ def test_label_words_are_found() -> None:
     assert found_words.search(p.log(), gold, 2, top=2, keep=1, dev=lambda c: 0.0) == (1, 3)
     best = found_words.search(p.log(), gold, 2, top=2, keep=3, dev=lambda c: float(c == (0, 3)))
     assert best == (0, 3)  # dev rows rank what training rows kept
+
+
+@pytest.mark.parametrize("kind", ["bpe", "roberta", "wordpiece"])
+def test_found_words_are_whole(kind: str) -> None:
+    coder = tiny("bert", "generate", tokenizer=kind).coder
+    usable = (found_words.allowed(coder.tokenizer, len(coder.tokenizer)) == 0).nonzero()[:, 0]
+    own = [coder.tokenizer.decode([t]).strip() for t in usable.tolist()]
+    assert len(own) > 5
+    found = [words.Words(((w,),)).ids(coder)[0] for w in own]
+    assert found == [(t,) for t in usable.tolist()]
 
 
 # ProtoVerb
@@ -239,14 +225,14 @@ def test_prototype_loss() -> None:
 
 
 def test_prototypes_are_trained_at_the_rate_of_heads(tmp_path: Path) -> None:
-    """200 steps of AdamW, linearly to zero, go about 100 times the rate of 1e-2."""
+    """200 steps at the encoder's 1e-5 would take no number farther than 0.002."""
     shots = shots_of(tmp_path, ("dogs", "7777"), 1)
     optimization = replace(shots.budget.optimization, lr=1e-5, head_lr=1e-2)
     shots = replace(shots, budget=replace(shots.budget, optimization=optimization))
     learned = protoverb.protoverb(shots, {"steps": 200})
     torch.manual_seed(0)
     start = protoverb.Prototypes(32, 2).centres
-    assert float((learned.extra.centres - start).abs().mean()) > 0.1  # type: ignore[union-attr]
+    assert float((learned.extra.centres - start).abs().mean()) > 0.02  # type: ignore[union-attr]
 
 
 def test_standardised_rows() -> None:
@@ -311,12 +297,6 @@ def test_ptr_sums_slots_and_takes_the_mean_of_their_losses() -> None:
     joined = math.log(math.e**3 + math.e**4 + math.e) - 4
     found = ptr.ptr_loss(slots, numbers, torch.tensor([1]))
     assert float(found) == pytest.approx(sum(local) / 3 + joined, rel=1e-5)
-
-
-def test_a_relation_pattern_names_both_ends() -> None:
-    row = RelationClassification("r/s/0", "Ann met Bo", Span(0, 3), Span(8, 10), MOODS)
-    before, after = patterns.Pattern(ptr.SUB_PROMPTS[1]).sides(row)
-    assert "".join(before) == "Ann met Bo Ann " and "".join(after) == " Bo."
 
 
 # Protocol

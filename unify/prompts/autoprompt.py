@@ -18,12 +18,12 @@ from formats.examples import Example
 
 from .cloze import Asking, Cloze
 from .found_words import allowed
-from .patterns import Pattern, Slotted
+from .patterns import SHOWN, Pattern, Slotted
 from .saved import CLOZE, Kept
 from .shots import Learned, Shots, passes
 from .words import label_scores, manual
 
-PATTERN = "{{ text }}{% if text_b %} {{ text_b }}{% endif %} {{ mask }}."
+PATTERN = SHOWN + " {{ mask }}."
 
 
 def candidates(gradient: Tensor, embeddings: Tensor, top: int, barred: Tensor) -> list[int]:
@@ -54,16 +54,21 @@ class Triggers:
         )  # fmt: skip
 
     def rows(
-        self, examples: Sequence[Example], blanks: int, tokens: Sequence[int]
+        self, examples: Sequence[Example], blanks: int, each: Sequence[Sequence[int]]
     ) -> list[Slotted]:
-        """The texts, the triggers behind what stands before the blank."""
-        found = self.cloze.rows([self.asked(e) for e in examples], blanks + len(tokens))
-        return [r._replace(before=(*r.before, *tokens)) for r in found]
+        """The texts, each with its triggers behind what stands before the blank."""
+        room = blanks + max(map(len, each))
+        found = self.cloze.rows([self.asked(e) for e in examples], room)
+        return [r._replace(before=(*r.before, *t)) for r, t in zip(found, each, strict=True)]
 
     def scores(self, examples: Sequence[Example], tokens: Sequence[int] | None = None) -> Tensor:
         """``[examples, labels]``."""
         own = self.tokens if tokens is None else tokens
-        found = self.cloze.scores_of(lambda blanks: self.rows(examples, blanks, own), self.ids)
+        return self.scores_each(examples, [own] * len(examples))
+
+    def scores_each(self, examples: Sequence[Example], each: Sequence[Sequence[int]]) -> Tensor:
+        """The same with triggers of its own for each example."""
+        found = self.cloze.scores_of(lambda blanks: self.rows(examples, blanks, each), self.ids)
         return label_scores(found, self.table)
 
     def gradients(self, examples: Sequence[Example], gold: Tensor) -> Tensor:
@@ -86,7 +91,7 @@ class Triggers:
         total = torch.zeros(len(self.tokens), layer.weight.shape[1])
         lengths = sorted({len(w) for w in self.ids})
         for blanks, grads in zip(lengths, found, strict=True):
-            rows = self.rows(examples, blanks, self.tokens)
+            rows = self.rows(examples, blanks, [self.tokens] * len(examples))
             for k, row in enumerate(rows):
                 at = len(row.before) - len(self.tokens)
                 total += grads[k, at : at + len(self.tokens)].cpu()

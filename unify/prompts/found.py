@@ -17,8 +17,9 @@ from formats.errors import ConfigError
 
 from .ensemble import accuracy
 from .methods import of_pair, pattern_verbalizers, trained_pair
+from .patterns import SHOWN, shown_of, slotted
 from .pet import predicted
-from .shots import Learned, Shots, text_of
+from .shots import Learned, Shots
 from .words import manual
 
 Next = Callable[[list[tuple[int, ...]]], Tensor]
@@ -101,8 +102,11 @@ class Writer(NamedTuple):
     tokenizer: Any
 
 
-def own_writer(shots: Shots, rows: Sequence[tuple[str, str]], length: int) -> Writer:
-    """The masked model itself; ``rows`` are texts with their gold words. Raises ConfigError."""
+def own_writer(
+    shots: Shots, rows: Sequence[tuple[Sequence[str], str]], length: int
+) -> Writer:
+    """The masked model itself; ``rows`` are the pieces of texts with their gold words. Raises
+    ConfigError."""
     model, coder, layout = shots.start.model, shots.start.coder, shots.start.coder.layout
     if layout.mask is None:
         raise ConfigError(
@@ -112,11 +116,10 @@ def own_writer(shots: Shots, rows: Sequence[tuple[str, str]], length: int) -> Wr
         )
     shots.start.eval()
     words = coder.ids([coder.continuation(word) for _, word in rows])
-    room = layout.single_room - length - max(map(len, words)) - 1
-    made = [
-        ((*layout.single_before, *ids[:room]), (*word, *layout.single_after))
-        for ids, word in zip(coder.ids([text for text, _ in rows]), words, strict=True)
-    ]
+    made = []
+    for (pieces, _), word in zip(rows, words, strict=True):
+        row = slotted((pieces, []), coder, length + len(word))
+        made.append((row.before, (*word, *row.after)))
     size = model.get_input_embeddings().weight.shape[0]
     return Writer(masked_following(model, made, length, layout.mask),
                   plain_words(coder.tokenizer, size), coder.tokenizer)  # fmt: skip
@@ -165,12 +168,14 @@ def found_template(shots: Shots, settings: Mapping[str, Any]) -> Learned:
     length = int(settings.get("length", 3))
     # The search reads each row once per prefix and step.
     chosen = range(min(len(shots.train), int(settings.get("rows", 16))))
-    rows = [(text_of(shots.train[k]), words.words[int(gold[k])][0]) for k in chosen]
+    rows = [(shown_of(shots.train[k]), words.words[int(gold[k])][0]) for k in chosen]
     name = settings.get("writer")
-    writer = t5_writer(str(name), rows) if name else own_writer(shots, rows, length)
+    writer = own_writer(shots, rows, length) if not name else t5_writer(
+        str(name), [("".join(pieces), word) for pieces, word in rows]
+    )  # fmt: skip
     kept = beam(writer.following, length, int(settings.get("width", 4)), writer.barred)
     texts = [writer.tokenizer.decode(list(f.tokens)).strip() for f in kept]
-    patterns = ["{{ text }} " + t.replace("{", "").replace("}", "") + " {{ mask }}" for t in texts]
+    patterns = [SHOWN + " " + t.replace("{", "").replace("}", "") + " {{ mask }}" for t in texts]
     one = {**settings, "patterns": patterns}
     dev_gold = shots.gold(shots.dev)
     dev = [accuracy(predicted(s, shots.dev), dev_gold)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from formats.errors import ConfigError
 
+BEGINS = ("\u0120", "\u2581")  # how byte-level and SentencePiece vocabularies mark words
 MOST = 20_000  # assignments that are tried
 
 
@@ -68,12 +69,16 @@ def search(
 
 
 def allowed(tokenizer: object, count: int) -> Tensor:
-    """0 for tokens that are whole words of letters, minus infinity for all others: ``[count]``."""
+    """0 for tokens that are whole words of letters, minus infinity for all others: ``[count]``.
+
+    Where the vocabulary marks the beginnings of words, a token without the mark stands within one.
+    """
     made = torch.full((count,), -math.inf)
-    for text, number in tokenizer.get_vocab().items():  # type: ignore[attr-defined]
-        word = text.removeprefix("\u0120").removeprefix("\u2581")
+    vocabulary = tokenizer.get_vocab()  # type: ignore[attr-defined]
+    marks = any(text[:1] in BEGINS and text[1:].isalpha() for text in vocabulary)
+    for text, number in vocabulary.items():
+        word = text[1:] if marks else text
         whole = word.isalpha() and word.isascii() and len(word) > 2
-        marked = text != word  # tokenizers that mark the beginning of a word
-        if number < count and whole and (marked or not text.startswith("##")):
+        if number < count and whole and (not marks or text[0] in BEGINS):
             made[number] = 0.0
     return made

@@ -7,11 +7,19 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from formats.examples import Example
+from formats.examples import Example, RelationClassification
 
 from ..backbones import Backbone
+from .patterns import shortened
 from .pet import ROWS
 from .shots import text_of
+
+
+def second_of(example: Example) -> str:
+    """What stands behind the text: the second of a pair, or which two a relation is between."""
+    if isinstance(example, RelationClassification):
+        return f"{example.head.of(example.text)} and {example.tail.of(example.text)}"
+    return getattr(example, "text_b", None) or ""
 
 
 class LinearHead(nn.Module):
@@ -34,14 +42,14 @@ class LinearHead(nn.Module):
         """``[examples, labels]``."""
         coder = self.backbone.coder
         texts = [text_of(e) for e in examples]
-        second = [getattr(e, "text_b", None) for e in examples]
+        second = [second_of(e) for e in examples]
         layout = coder.layout
         rows = []
-        for a, b in zip(coder.ids(texts), coder.ids([s or "" for s in second]), strict=True):
-            room = layout.pair_room - len(b)
-            pair = [*layout.before, *a[:room], *layout.between, *b, *layout.after]
-            rows.append(pair if b else [*layout.single_before, *a[: layout.single_room],
-                                        *layout.single_after])  # fmt: skip
+        for first, other in zip(coder.ids(texts), coder.ids(second), strict=True):
+            a, b = [*first], [*other]
+            shortened([a, b], layout.pair_room if b else layout.single_room)
+            rows.append([*layout.before, *a, *layout.between, *b, *layout.after] if b else
+                        [*layout.single_before, *a, *layout.single_after])  # fmt: skip
         width = max(map(len, rows))
         ids = torch.tensor([[*r, *[layout.pad] * (width - len(r))] for r in rows])
         mask = torch.tensor([[1] * len(r) + [0] * (width - len(r)) for r in rows])

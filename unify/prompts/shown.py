@@ -9,6 +9,7 @@ import numpy as np
 
 from formats.errors import ConfigError
 from formats.examples import Example
+from formats.templates import Field
 
 from .cloze import Asked, Sides
 
@@ -39,14 +40,16 @@ def one_per_class(
     return found
 
 
-def behind(query: Sides, shown: Sequence[str]) -> Sides:
-    """``query`` followed by filled-in demonstrations."""
+def behind(query: Sides, shown: Sequence[Sequence[str]]) -> Sides:
+    """``query`` followed by the pieces of filled-in demonstrations."""
     before, after = query
-    return list(before), [*after, *(" " + text for text in shown)]
+    return list(before), [*after, *(piece for pieces in shown for piece in (" ", *pieces))]
 
 
-def filled(asked: Asked, example: Example, word: str) -> str:
-    """The pattern of a demonstration with its label word in the blank."""
+def filled(asked: Asked, example: Example, word: str) -> list[str]:
+    """The pieces of a demonstration: its pattern with the label word in the blank, which stays
+    where its texts are cut."""
     before, after = asked(example)
-    text = "".join(map(str.__str__, before)).rstrip() + " " + word
-    return text + "".join(map(str.__str__, after))
+    ends = bool(before) and type(before[-1]) is not Field
+    start = [*before[:-1], before[-1].rstrip()] if ends else before
+    return [*start, " " + word, *after]
