@@ -147,6 +147,16 @@ class Asked:
         return cls(name, settings, Optimization(**values))
 
 
+def on_cpu(trainer: Mapping[str, Any]) -> None:
+    """Raises ConfigError for a trainer that asks for more than one processor's own cores."""
+    for name, usual in (("accelerator", ("cpu", "auto")), ("devices", (1, "1", "auto"))):
+        if trainer.get(name, usual[0]) not in usual:
+            raise ConfigError(
+                "few-shot methods train in one process on the CPU", got=trainer[name],
+                expected=str(usual[0]), field=f"trainer.{name}", fix="trainer=cpu",
+            )  # fmt: skip
+
+
 def run(config: Mapping[str, Any], folder: Path) -> Report:
     """What ``unify train`` does for a learner of :data:`RECIPES`. Raises UnifyError."""
     import pytorch_lightning as pl
@@ -157,6 +167,7 @@ def run(config: Mapping[str, Any], folder: Path) -> Report:
     torch.set_num_threads(config["trainer"]["threads"] or torch.get_num_threads())
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     asked = Asked.of(config["learner"])
+    on_cpu(config["trainer"])
     format = build.build_format(config["format"])
     suite = build.build_suite(config["suite"])
     before = seen_before(config)
