@@ -12,11 +12,14 @@ import pytest
 import torch
 import yaml
 from format_tokenizers import made
-from unify_helpers import shots_of, tiny
+from unify_helpers import MOODS, shots_of, tiny
 
 from formats.errors import ConfigError
+from formats.examples import TextClassification
 from unify.cli import main
-from unify.prompts import autoprompt, found, recipes, rlprompt
+from unify.prompts import autoprompt, found, recipes
+from unify.prompts.patterns import SHOWN, shown_of
+from unify.prompts.saved import Kept
 from unify.prompts.shots import Shots, passes
 from unify.report.methods import Methods, Shot, spread
 
@@ -63,7 +66,7 @@ def test_every_method_takes_words_of_several_tokens(name: str, tmp_path: Path) -
     assert (learned.trained == 0) == (name == "autoprompt")
 
 
-@pytest.mark.parametrize("name", ["pet", "lm_bff", "ptr"])
+@pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_words_of_two_tokens(name: str, tmp_path: Path) -> None:
     shots = shots_of(tmp_path, ("7", "so"))
     assert 2 in lengths(shots)
@@ -138,6 +141,15 @@ def test_the_beam_keeps_the_best_sums() -> None:
     assert found.beam(following, 2, 1)[0].tokens in ((0, 0), (0, 1))  # a greedy one misses it
 
 
+def test_the_search_reads_both_texts(tmp_path: Path) -> None:
+    shots = shots_of(tmp_path, ("dogs", "7777"))
+    pairs = [TextClassification("t/s/0", "so", MOODS, text_b=b) for b in ("a dog", "a boat")]
+    one, two = (
+        found.own_writer(shots, [(shown_of(pair), "dogs")], 2).following([()]) for pair in pairs
+    )
+    assert not torch.allclose(one, two, atol=1e-3)
+
+
 def test_a_t5_fills_in_too() -> None:
     model = tiny("t5", "generate").model
     following = found.t5_following(model, [[5, 6, 7], [8, 9]], [0])
@@ -164,46 +176,13 @@ def test_a_t5_writes_the_template_of_a_masked_model(tmp_path: Path) -> None:
     asked = {"length": 2, "width": 2, "rows": 2, "writer": str(tmp_path / "t5")}
     learned = recipes.method("found_template")(shots, asked)
     template = learned.notes[0].removeprefix("template: ")
+    assert isinstance(learned.again, Kept)
+    assert learned.again.pattern == f"{SHOWN} {template} {{{{ mask }}}}"
     rows = [("dogs and boats", "dogs"), ("so", "7777")]
     barred = found.t5_writer(asked["writer"], rows).barred
     sentinels = [tokenizer.get_vocab()[s] for s in found.SENTINELS]
     assert template and "extra_id" not in template
     assert all(barred[k] == -torch.inf for k in sentinels) and float(barred.max()) == 0
-
-
-# RLPrompt
-
-
-def test_gap_reward_and_z_scores() -> None:
-    p = torch.tensor([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1]])
-    rewards = rlprompt.gap_reward(p, torch.tensor([0, 0]))
-    assert rewards.tolist() == pytest.approx([200 * 0.5, 180 * -0.3], abs=1e-3)
-    z = rlprompt.standardised(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
-    assert z.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
-
-
-def test_path_loss() -> None:
-    q = torch.tensor([[[1.0, 0.0], [0.0, 2.0]]])
-    actions = torch.tensor([[0, 1]])
-    v = [float(q[0, t].logsumexp(0)) for t in range(2)]
-    advantage = [1.0 - v[0], 2.0 - v[1]]
-    first = v[0] + advantage[0] + advantage[1] - 0.5
-    second = v[1] + advantage[1] - 0.5
-    found_loss = float(rlprompt.path_loss(q, actions, torch.tensor([0.5])))
-    assert found_loss == pytest.approx((first**2 + second**2) / 2, rel=1e-5)
-
-
-@pytest.mark.parametrize("reads", [False, True])
-def test_a_policy_learns_a_reward(reads: bool) -> None:
-    """Any scoring function will do: here, how often word 3 is written."""
-    torch.manual_seed(0)
-    policy = rlprompt.Policy(torch.randn(9, 4), [2, 3, 4], 2, 16, reads)
-    inputs = torch.randn(16, 4) if reads else None
-    history = rlprompt.train_policy(
-        policy, lambda prompts, step: torch.tensor([[float(x.count(3))] for x in prompts]),
-        60, 16, 1e-2, 0, lambda step: inputs,
-    )  # fmt: skip
-    assert sum(history[-10:]) > sum(history[:10]) + 3
 
 
 # The protocol
@@ -256,6 +235,13 @@ def test_a_protocol_without_shots_is_refused(
     monkeypatch.chdir(tmp_path)
     assert main(["train", "learner=pet", "task=sample_trade_goods", "name=x"]) == 1
     assert "without shots" in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_used_is_refused() -> None:
+    for trainer in ({"accelerator": "gpu", "devices": 1}, {"accelerator": "cpu", "devices": 2}):
+        with pytest.raises(ConfigError, match="on the CPU"):
+            recipes.on_cpu(trainer)
+    recipes.on_cpu({"accelerator": "cpu", "devices": 1})
 
 
 def test_open_tasks_are_refused_with_the_reason(tmp_path: Path) -> None:

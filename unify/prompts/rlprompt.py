@@ -9,13 +9,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from formats.examples import Example
+from formats.errors import ConfigError
+from formats.examples import Example, LabelSpace
+from tasks.dotted import resolve
 
 from .autoprompt import Triggers
 from .found_words import allowed
-from .shots import Learned, Shots, trainable
+from .patterns import shown_of
+from .pet import ROWS
+from .shots import Learned, Shots, gold_of, trainable
 
-Reward = Callable[[Sequence[Sequence[int]]], Tensor]  # prompts -> [prompts], any scoring function
+# Prompts, and the row that each is asked of -> [prompts]: any scoring function, of tokens or texts.
+Reward = Callable[[Sequence[Sequence[int]], Sequence[Example]], Tensor]
+Rated = Callable[[Sequence[str], Sequence[Example]], Any]
 
 WRONG, RIGHT = 180.0, 200.0
 
@@ -92,66 +98,117 @@ class Policy(nn.Module):
 
 
 def train_policy(
-    policy: Policy, reward: Callable[[Sequence[Sequence[int]], int], Tensor], steps: int,
-    prompts: int, lr: float, seed: int, inputs: Callable[[int], Tensor | None] = lambda k: None,
+    policy: Policy, reward: Reward, rows: Callable[[], Sequence[Example]], steps: int,
+    prompts: int, lr: float, seed: int,
+    inputs: Callable[[Sequence[Example]], Tensor] | None = None,
 ) -> list[float]:  # fmt: skip
-    """``reward(prompts, step)`` gives ``[prompts, inputs]``; it is standardised per step. Returns
+    """Each step draws ``prompts`` for all of ``rows()`` together, or for each of them where
+    ``inputs(rows)`` are read; what they earn is standardised over the prompts of each row. Returns
     the mean rewards before that."""
     draw = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(policy.parameters(), lr=lr)
     found = []
-    for step in range(steps):
-        actions, q = policy.write(prompts, inputs(step), draw=draw)
-        raw = reward(policy.tokens(actions), step)
+    for _ in range(steps):
+        batch = rows()
+        read = None if inputs is None else inputs(batch).repeat(prompts, 1)
+        actions, q = policy.write(prompts if read is None else len(read), read, draw=draw)
+        written = policy.tokens(actions)
+        asked = written if read is not None else [p for p in written for _ in batch]
+        raw = reward(asked, [*batch] * prompts).reshape(prompts, len(batch))
         found.append(float(raw.mean()))
-        loss = path_loss(q, actions, standardised(raw).mean(1))
+        earned = standardised(raw)
+        loss = path_loss(q, actions, earned.mean(1) if read is None else earned.flatten())
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return found
 
 
+def gap_of(triggers: Triggers, labels: LabelSpace) -> Reward:
+    """The paper's reward: :func:`gap_reward` of what the frozen model says."""
+
+    def reward(prompts: Sequence[Sequence[int]], rows: Sequence[Example]) -> Tensor:
+        with torch.no_grad():
+            found = triggers.scores_each(rows, prompts).softmax(1)
+        return gap_reward(found, gold_of(rows, labels))
+
+    return reward
+
+
+def rated_by(given: str | Rated, tokenizer: Any) -> Reward:
+    """The reward of a function, or of one at a dotted path: it gets the prompts as texts and the
+    row that each is asked of, and returns as many numbers. Raises UnifyError."""
+    function: Rated = resolve(given) if isinstance(given, str) else given
+
+    def reward(prompts: Sequence[Sequence[int]], rows: Sequence[Example]) -> Tensor:
+        texts = [tokenizer.decode(list(p)).strip() for p in prompts]
+        found = torch.as_tensor(function(texts, rows), dtype=torch.float32)
+        if found.shape != (len(rows),):
+            raise ConfigError(
+                "a reward that is not one number per prompt", got=list(found.shape),
+                expected=f"[{len(rows)}]", field="learner.reward",
+            )  # fmt: skip
+        return found
+
+    return reward
+
+
 def rlprompt(shots: Shots, settings: Mapping[str, Any]) -> Learned:
-    """``length`` tokens of the ``vocabulary`` most usual words; ``prompts`` are drawn per step."""
-    length = int(settings.get("length", 3))
+    """``length`` tokens of the ``vocabulary`` most usual words; ``prompts`` are drawn per step.
+    Where the policy ``reads``, each row has a prompt of its own. ``reward`` is that of
+    :func:`rated_by`, the paper's without it."""
+    length, prompts = int(settings.get("length", 3)), int(settings.get("prompts", 4))
+    if prompts < 2:
+        raise ConfigError("a prompt that is compared with no other", got=prompts, expected=">= 2",
+                          field="learner.prompts")  # fmt: skip
     triggers = Triggers(shots, length, "log_prob")
     for parameter in triggers.cloze.model.parameters():
         parameter.requires_grad_(False)
+    coder = shots.start.coder
     embeddings = triggers.cloze.model.get_input_embeddings().weight
-    usable = (allowed(shots.start.coder.tokenizer, len(embeddings)) == 0).nonzero()[:, 0].tolist()
+    usable = (allowed(coder.tokenizer, len(embeddings)) == 0).nonzero()[:, 0].tolist()
     words = usable[: int(settings.get("vocabulary", 2000))]
     torch.manual_seed(shots.budget.seed)
-    policy = Policy(embeddings, words, length, int(settings.get("hidden", 128)))
-    gold = shots.gold(shots.train)
+    reads = bool(settings.get("reads", False))
+    policy = Policy(embeddings, words, length, int(settings.get("hidden", 128)), reads)
+    given = settings.get("reward")
+    reward = rated_by(given, coder.tokenizer) if given else gap_of(triggers, shots.labels)
     draw = torch.Generator().manual_seed(shots.budget.seed)
 
-    def reward(prompts: Sequence[Sequence[int]], step: int) -> Tensor:
-        rows = torch.randperm(len(shots.train), generator=draw)[: shots.budget.batch_size].tolist()
-        with torch.no_grad():
-            return torch.stack([
-                gap_reward(
-                    triggers.scores([shots.train[k] for k in rows], p).softmax(1), gold[rows]
-                ) for p in prompts
-            ])  # fmt: skip
+    def rows() -> list[Example]:
+        order = torch.randperm(len(shots.train), generator=draw)
+        return [shots.train[k] for k in order[: shots.budget.batch_size].tolist()]
+
+    def inputs(examples: Sequence[Example]) -> Tensor:
+        """The mean word embedding of each row."""
+        ids = coder.ids(["".join(shown_of(e)) for e in examples])
+        return torch.stack([embeddings[list(i)].mean(0) for i in ids])
 
     history = train_policy(
-        policy, reward, shots.budget.steps, int(settings.get("prompts", 4)),
-        float(settings.get("policy_lr", 1e-3)), shots.budget.seed,
+        policy, reward, rows, shots.budget.steps, prompts,
+        float(settings.get("policy_lr", 1e-3)), shots.budget.seed, inputs if reads else None,
     )  # fmt: skip
-    # The prompt that is best on dev of the greedy one and a few draws.
-    with torch.no_grad():
-        found = policy.tokens(policy.write(1, greedy=True)[0])
-        found += policy.tokens(policy.write(3, draw=draw)[0])
-        dev_gold = shots.gold(shots.dev)
-        dev = [float((triggers.scores(shots.dev, p).argmax(1) == dev_gold).float().mean())
-               for p in found]  # fmt: skip
-    triggers.tokens = found[max(range(len(dev)), key=lambda k: dev[k])]
+
+    def written(examples: Sequence[Example]) -> list[list[int]]:
+        """The policy's prompt for each row."""
+        return policy.tokens(policy.write(len(examples), inputs(examples), greedy=True)[0])
+
+    if not reads:  # what earns most on dev: the likeliest prompt, or one of a few draws
+        with torch.no_grad():
+            found = policy.tokens(policy.write(1, greedy=True)[0])
+            found += policy.tokens(policy.write(3, draw=draw)[0])
+        dev = [float(reward([p] * len(shots.dev), shots.dev).mean()) for p in found]
+        triggers.tokens = found[max(range(len(dev)), key=lambda k: dev[k])]
 
     def scores(examples: Sequence[Example]) -> Tensor:
         with torch.inference_mode():
-            parts = [triggers.scores(examples[k : k + 64]) for k in range(0, len(examples), 64)]
+            chunks = [examples[k : k + ROWS] for k in range(0, len(examples), ROWS)]
+            parts = [triggers.scores_each(c, written(c)) if reads else triggers.scores(c)
+                     for c in chunks]  # fmt: skip
         return torch.cat(parts).clone()
 
-    text = shots.start.coder.tokenizer.decode(triggers.tokens)
-    notes = [f"prompt: {text}", f"reward {history[0]:.1f} -> {history[-1]:.1f}"]
-    return Learned(scores, shots.start, trainable(policy), notes, triggers.kept())
+    shown = written(shots.train[:3]) if reads else [triggers.tokens]
+    notes = [f"prompt: {'; '.join(coder.tokenizer.decode(p) for p in shown)}",
+             f"reward {history[0]:.1f} -> {history[-1]:.1f}"]  # fmt: skip
+    again = "a policy writes a prompt for each row" if reads else triggers.kept()
+    return Learned(scores, shots.start, trainable(policy), notes, again)
