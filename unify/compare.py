@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,9 @@ from tasks import catalogue, metrics
 from tasks.metrics import Metric, Record
 from tasks.task import Task
 
-from .kept import restored, whole_lines
+from .kept import restored
 from .paired import Difference, Sides, compared, holm, mcnemar
-from .runs import REPORT
-
-Row = dict[str, Any]
-Rows = dict[str, Row]  # id -> row of a predictions file
+from .predictions import Row, parted, predictions, read_rows, same_rows
 
 
 @dataclass(frozen=True)
@@ -39,10 +35,11 @@ class Flips:
 
 @dataclass(frozen=True)
 class TaskComparison:
-    """One task of two runs. ``wins`` counts rows that a does better on, ``losses`` b, measured by
-    ``wins_by``. Flips are of the first seed."""
+    """One task of two runs in one ``setting`` (0-shot, ...). ``wins`` counts rows that a does
+    better on, ``losses`` b, measured by ``wins_by``. Flips are of the first seed."""
 
     task: str
+    setting: str
     metric: str
     rows: int
     a: float
@@ -57,15 +54,26 @@ class TaskComparison:
 
 
 @dataclass(frozen=True)
+class Macro:
+    """The averages over the tasks of one setting."""
+
+    setting: str
+    tasks: int
+    rows: int
+    a: float
+    b: float
+    difference: Difference
+
+
+@dataclass(frozen=True)
 class RunComparison:
-    """All tasks that both runs have; ``left_out`` says why others are not among them."""
+    """All tasks that both runs have, those of a setting together, and one average per setting;
+    ``left_out`` says why others are not among them."""
 
     a: str
     b: str
     tasks: tuple[TaskComparison, ...]
-    macro_a: float
-    macro_b: float
-    macro: Difference
+    macros: tuple[Macro, ...]
     left_out: Mapping[str, str]
 
     def as_json(self, flips: int | None = None) -> dict[str, Any]:
@@ -80,85 +88,6 @@ class RunComparison:
             entry["flips"]["p"] = task.flips.p
         whole: dict[str, Any] = clean(found)
         return whole
-
-
-def predictions(folder: Path) -> dict[str, dict[str, Path]]:
-    """Result name as in the report -> its predictions files by seed, and order where there are
-    several (``0, order 1-0``); ``0`` where there are no seeds."""
-    from .report import read_json
-
-    report = read_json(folder / REPORT)
-    inside = folder / "predictions"
-    found: dict[str, dict[str, Path]] = {}
-    for r in (*report.unseen, *report.held_out):
-        setting = r.setting or setting_of(r.task)
-        file = f"{base_name(r.task, setting).replace('/', '_')}.jsonl"
-        paths = {"0": inside / file}
-        if setting:
-            folders = inside.glob(f"{escape(setting)}, seed *")
-            paths = {f.name[len(setting) + len(", seed ") :]: f / file for f in folders}
-            if "seeds" in r.notes:  # those of the report, not of an earlier evaluation
-                known = r.notes["seeds"]
-                paths = {s: p for s, p in paths.items() if s.partition(",")[0] in known}
-        found[r.task] = {s: p for s, p in sorted(paths.items(), key=_natural) if p.exists()}
-    return found
-
-
-def _natural(entry: tuple[str, Path]) -> tuple[int, str]:
-    """Seeds by their number."""
-    seed = entry[0].partition(",")[0]
-    return (int(seed) if seed.isdigit() else -1, entry[0])
-
-
-def base_name(result: str, setting: str) -> str:
-    """The task's name in a result's: ``topics, 16-shot`` is of ``topics``."""
-    return result.removesuffix(f", {setting}") if setting else result
-
-
-def setting_of(result: str) -> str:
-    """What follows the task's name in a result's; task names have no comma and space."""
-    return result.partition(", ")[2]
-
-
-def read_rows(path: Path) -> Rows:
-    """The rows of a predictions file by id. Raises RunError for a torn or a double one."""
-    rows, size = whole_lines(path)
-    if size != path.stat().st_size:
-        raise RunError(
-            "a predictions file that ends in the middle",
-            file=str(path),
-            fix="run the evaluation again under its name; it continues",
-        )
-    found = {str(row["id"]): row for row in rows}
-    if len(found) != len(rows):
-        raise RunError(
-            "a predictions file has rows twice",
-            fix="delete the file and evaluate again",
-            file=str(path),
-        )
-    return found
-
-
-def same_rows(task: str, a: Rows, b: Rows) -> None:
-    """Raises RunError unless both have the same rows with the same gold."""
-    shared = a.keys() & b.keys()
-    if len(shared) < max(len(a), len(b)):
-        raise RunError(
-            "the runs were evaluated on different rows",
-            task=task,
-            got=f"{len(a)} and {len(b)} rows, {len(shared)} of them shared",
-            expected="the same rows in both",
-            fix="evaluate both with the same suite.limits and seed",
-        )
-    other = [i for i in a if a[i]["gold"] != b[i]["gold"]]
-    if other:
-        raise RunError(
-            "the runs were evaluated against different gold",
-            task=task,
-            got=f"{len(other)} of {len(a)} rows",
-            row=other[0],
-            fix="evaluate both again on the task as it is now",
-        )
 
 
 def _records(task: Task, rows: Sequence[Row]) -> list[Record]:
@@ -268,9 +197,13 @@ def compare(
             got=f"{len(files[0])} and {len(files[1])} tasks",
             fix="evaluate both on one suite, with report.examples above 0",
         )
-    sides, found = [], []
+    settings: dict[str, list[str]] = {}
     for name in names:
-        task = _loaded(base_name(name, setting_of(name)))
+        settings.setdefault(parted(name)[1], []).append(name)
+    names = [name for own in settings.values() for name in own]
+    sides, found = {}, {}
+    for name in names:
+        task = _loaded(parted(name)[0])
         metric = metrics.metric(task.metric, task.positive)
         seeds = [[read_rows(own[name][seed]) for seed in shared[name]] for own in files]
         for rows in (*seeds[0], *seeds[1]):
@@ -280,24 +213,30 @@ def compare(
             ([x[i] for i in order], [y[i] for i in order]) for x, y in zip(*seeds, strict=True)
         ]
         stats = [_stats(metric, task, x, y) for x, y in pairs]
-        sides.append(Sides(metric, [s[0] for s in stats], [s[1] for s in stats]))
-        found.append((len(order), flips(*pairs[0]), _wins(sides[-1], pairs)))
+        sides[name] = Sides(metric, [s[0] for s in stats], [s[1] for s in stats])
+        found[name] = (len(order), flips(*pairs[0]), _wins(sides[name], pairs))
         advance(1)
-    each, macro = compared(sides, resamples, seed)
-    adjusted = holm([d.p for d in each])
-    tasks = []
-    for name, one, difference, p, (size, flipped, wins) in zip(
-        names, sides, each, adjusted, found, strict=True
-    ):
-        (value_a, value_b), (won, lost, tied, by) = one.values(), wins
-        tasks.append(
+    tasks = list(dict.fromkeys(parted(name)[0] for name in names))
+    each: dict[str, Difference] = {}
+    whole: dict[str, Difference] = {}
+    for setting, own in settings.items():
+        numbers = [tasks.index(parted(name)[0]) for name in own]  # the same draws in each setting
+        one, whole[setting] = compared([sides[n] for n in own], resamples, seed, numbers)
+        each.update(zip(own, one, strict=True))
+    adjusted = holm([each[name].p for name in names])
+    told = []
+    for name, p in zip(names, adjusted, strict=True):
+        (value_a, value_b), (size, flipped, wins) = sides[name].values(), found[name]
+        won, lost, tied, by = wins
+        told.append(
             TaskComparison(
                 task=name,
-                metric=one.metric.name,
+                setting=parted(name)[1],
+                metric=sides[name].metric.name,
                 rows=size,
                 a=value_a,
                 b=value_b,
-                difference=difference,
+                difference=each[name],
                 adjusted=p,
                 wins=won,
                 losses=lost,
@@ -306,12 +245,10 @@ def compare(
                 flips=flipped,
             )
         )
-    return RunComparison(
-        a.name,
-        b.name,
-        tuple(tasks),
-        sum(t.a for t in tasks) / len(tasks),
-        sum(t.b for t in tasks) / len(tasks),
-        macro,
-        left_out,
-    )
+    macros = []
+    for setting, difference in whole.items():
+        of = [t for t in told if t.setting == setting]
+        a_mean, b_mean = (sum(getattr(t, side) for t in of) / len(of) for side in "ab")
+        rows_in_all = sum(t.rows for t in of)
+        macros.append(Macro(setting, len(of), rows_in_all, a_mean, b_mean, difference))
+    return RunComparison(a.name, b.name, tuple(told), tuple(macros), left_out)

@@ -73,13 +73,14 @@ def randomised(observed: float, differences: np.ndarray) -> float:
 
 
 def compared(
-    sides: Sequence[Sides], n: int = 1000, seed: int = 0
+    sides: Sequence[Sides], n: int = 1000, seed: int = 0, numbers: Sequence[int] | None = None
 ) -> tuple[list[Difference], Difference]:
     """Each task's difference, and that of the macro averages: a paired bootstrap interval over
-    rows and a p by exchanging rows, both with ``n`` samples. Tasks are drawn independently."""
+    rows and a p by exchanging rows, both with ``n`` samples. Tasks are drawn independently, each
+    by its number in ``numbers`` (its place): one that is met again is drawn alike."""
     observed = [a - b for a, b in (s.values() for s in sides)]
     drawn, exchanged = [], []
-    for number, one in enumerate(sides):
+    for number, one in zip(numbers or range(len(sides)), sides, strict=True):
         rng, size = np.random.default_rng([seed, number]), one.rows
         even = np.full(size, 1 / size)
         parts = [min(_step(size), n - done) for done in range(0, n, _step(size))]

@@ -22,7 +22,7 @@ from _bench import finish, machine, parser, table
 
 from tasks import catalogue, metrics, suites
 from tasks.subsets import parse
-from unify import compare, runs
+from unify import predictions, runs
 from unify.config import compose
 from unify.kept import restored
 from unify.report.lines import Level, Line, Panel, picture
@@ -87,11 +87,11 @@ def trained(setting: Setting, folder: Path, overrides: Sequence[str]) -> Path:
 def statistics(place: Path, name: str) -> dict[str, np.ndarray]:
     """Per unseen task what the metric ``name`` counts of each row."""
     found = {}
-    for result, files in compare.predictions(place).items():
+    for result, files in predictions.predictions(place).items():
         task = catalogue.load(result)
         if name not in metrics.FOR_KIND[task.kind]:
             continue
-        rows = list(compare.read_rows(files[0]).values())
+        rows = list(predictions.read_rows(files["0"]).values())
         split = str(rows[0]["id"]).rsplit("/", 2)[1]
         found[result] = metrics.metric(name).rows(list(restored(task.examples(split), rows)))
     return found

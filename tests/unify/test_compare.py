@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree, rmtree
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,13 @@ from formats.errors import RunError
 from tasks import catalogue, metrics
 from unify import runs
 from unify.cli import main
-from unify.compare import compare, flips, same_rows
+from unify.compare import compare, flips
 from unify.data import Preparation, prepare
 from unify.evaluation import Evaluation, TaskResult, evaluate_task
 from unify.paired import Sides, compared, holm, mcnemar, randomised
-from unify.report import Report, write
+from unify.predictions import same_rows
+from unify.report import Report, render, write
+from unify.report.comparison_rows import rows_view
 
 STATE = "sample_sea_state"
 
@@ -143,11 +146,11 @@ def test_made_files_compare_as_counted_by_hand(tmp_path: Path) -> None:
     assert task.flips.only_b == (f"{STATE}/test/0",)
     assert (task.flips.both, task.flips.neither) == (10, 1)
     assert task.flips.p == 20 / 512  # 2 * (1 + 9) / 2^9
-    assert task.difference.value == pytest.approx(0.35) == found.macro.value
+    assert task.difference.value == pytest.approx(0.35) == found.macros[0].difference.value
     assert task.difference.p == pytest.approx(20 / 512, abs=0.012)
     assert 0.05 < task.difference.low < 0.35 < task.difference.high
     back = compare(b, a, resamples=4000)
-    assert back.macro.value == pytest.approx(-0.35)
+    assert back.macros[0].difference.value == pytest.approx(-0.35)
     json.dumps(found.as_json(), allow_nan=False)
     assert found.as_json(2)["tasks"][0]["flips"]["only_a"] == {
         "rows": 8, "ids": [f"{STATE}/test/2", f"{STATE}/test/3"],
@@ -257,6 +260,66 @@ def test_results_over_seeds_are_means_and_rows_of_seeds_stay_together(tmp_path: 
     assert fewer.left_out == {f"{STATE}, 4-shot, seeds 0": "in one run alone"}
     with pytest.raises(RunError, match="share no task"):
         compare(a, shots(tmp_path / "d", {7: {2}}))
+
+
+def settings(
+    folder: Path, wrong: dict[str, dict[str, set[int]]], more: str = "", **notes: Any
+) -> Path:
+    """Results by setting and task, with the predictions that were wrong; ``more`` is said behind
+    each setting in the report alone."""
+    runs.write_config(folder, {})
+    results = []
+    for setting, tasks in wrong.items():
+        inside = folder / "predictions" / f"{setting}, seed 0"
+        inside.mkdir(parents=True)
+        for name, missed in tasks.items():
+            rows = rows_of(name, 10, missed)
+            (inside / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+            results.append(
+                TaskResult(f"{name}, {setting}{more}", "TextClassification", "generate",
+                           "accuracy", 1 - len(missed) / 10, 0, 1, 10, {}, 1.0, notes)
+            )  # fmt: skip
+    write(Report("r", results), folder)
+    return folder
+
+
+def test_every_setting_has_its_own_average_over_the_same_draws(tmp_path: Path) -> None:
+    craft = "sample_craft_state"
+    wrong = {STATE: {0, 1, 2}, craft: {5}}
+    a = settings(tmp_path / "a", {"0-shot": wrong, "4-shot": {**wrong, craft: set()}})
+    none = {STATE: set[int](), craft: set[int]()}
+    b = settings(tmp_path / "b", {"0-shot": none, "4-shot": none})
+    found = compare(a, b, resamples=200)
+    zero, four = found.macros
+    assert (zero.setting, zero.tasks, zero.rows) == ("0-shot", 2, 20)
+    assert (zero.a, zero.b) == pytest.approx((0.8, 1.0))
+    assert (four.setting, four.tasks, four.rows) == ("4-shot", 2, 20)
+    assert (four.a, four.difference.value) == pytest.approx((0.85, -0.15))
+    by = {t.task: t.difference for t in found.tasks}
+    assert list(by) == [f"{t}, {k}-shot" for k in (0, 4) for t in (STATE, craft)]
+    assert by[f"{STATE}, 0-shot"] == by[f"{STATE}, 4-shot"]
+    lines = " ".join(render(rows_view(found, 0)).split())
+    assert "macro, 0-shot, 2 tasks 80.0 100.0 -20.0" in lines
+    assert "macro, 4-shot, 2 tasks 85.0 100.0 -15.0" in lines
+    assert "a is above b on 0 results, below on 3, equal on 1" in lines
+
+
+def test_ways_of_asking_are_compared_each_with_its_own(tmp_path: Path) -> None:
+    folders = []
+    for name, missed in (("a", {0, 1}), ("b", {2})):
+        folder = settings(tmp_path / name, {"4-shot": {STATE: missed}}, ", 2 templates",
+                          templates={"0": 0.8, "1": 0.8})  # fmt: skip
+        rows = folder / "predictions" / "4-shot, seed 0"
+        for place in ("template 0", "template 1", "template 2"):  # the last is an earlier one's
+            copytree(rows, folder / "predictions" / place / rows.name)
+        rmtree(rows)
+        folders.append(folder)
+    (folders[0] / "predictions/template 2/4-shot, seed 0" / f"{STATE}.jsonl").write_text("torn")
+    found = compare(*folders, resamples=20)
+    (task,) = found.tasks
+    assert (task.task, task.setting) == (f"{STATE}, 4-shot, 2 templates", "4-shot")
+    assert (task.a, task.b, task.rows, task.ties) == (0.8, 0.9, 10, 7)
+    assert [(m.setting, m.tasks) for m in found.macros] == [("4-shot", 1)] and not found.left_out
 
 
 def real(folder: Path, seed: int) -> Path:

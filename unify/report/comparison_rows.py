@@ -15,7 +15,7 @@ from .numbers import count, interval, plural, points
 from .tables import render
 
 if TYPE_CHECKING:
-    from unify.compare import RunComparison
+    from unify.compare import RunComparison, TaskComparison
     from unify.paired import Difference
 
 LEVEL = 0.05
@@ -36,8 +36,27 @@ def _cells(found: Difference) -> tuple[Text, Text, Text]:
     )
 
 
+def _task_cells(task: TaskComparison) -> tuple[str | Text, ...]:
+    flips = task.flips
+    return (
+        Text(task.task),
+        Text(task.metric),
+        points(task.a),
+        points(task.b),
+        *_cells(task.difference),
+        "*" if task.adjusted < LEVEL else "",
+        count(task.rows),
+        count(task.wins),
+        count(task.losses),
+        count(task.ties),
+        count(len(flips.only_a)),
+        count(len(flips.only_b)),
+        chance(flips.p),
+    )
+
+
 def rows_table(found: RunComparison) -> Table:
-    """Tasks by what tells the two runs apart; values and differences in points."""
+    """Per setting its tasks by what tells the two runs apart; values and differences in points."""
     table = Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -51,33 +70,21 @@ def rows_table(found: RunComparison) -> Table:
     for name in (*names, "wins", "losses", "ties", "only a", "only b", "McNemar p"):
         left = name in ("", "95% interval")
         table.add_column(Text(name), justify="left" if left else "right", no_wrap=True)
-    for task in found.tasks:
-        flips = task.flips
+    for macro in found.macros:
+        for task in (t for t in found.tasks if t.setting == macro.setting):
+            table.add_row(*_task_cells(task))
+        table.add_section()
+        setting = f"{macro.setting}, " if macro.setting else ""
         table.add_row(
-            Text(task.task),
-            Text(task.metric),
-            points(task.a),
-            points(task.b),
-            *_cells(task.difference),
-            "*" if task.adjusted < LEVEL else "",
-            count(task.rows),
-            count(task.wins),
-            count(task.losses),
-            count(task.ties),
-            count(len(flips.only_a)),
-            count(len(flips.only_b)),
-            chance(flips.p),
+            f"macro, {setting}{plural(macro.tasks, 'task')}",
+            "",
+            points(macro.a),
+            points(macro.b),
+            *_cells(macro.difference),
+            "",
+            count(macro.rows),
         )
-    table.add_section()
-    table.add_row(
-        f"macro, {plural(len(found.tasks), 'task')}",
-        "",
-        points(found.macro_a),
-        points(found.macro_b),
-        *_cells(found.macro),
-        "",
-        count(sum(t.rows for t in found.tasks)),
-    )
+        table.add_section()
     return table
 
 
@@ -85,12 +92,13 @@ def rows_view(found: RunComparison, flips: int) -> Group:
     """The table, what its columns are, and the first ``flips`` ids of each kind."""
     better = sum(t.difference.value > 0 for t in found.tasks)
     worse = sum(t.difference.value < 0 for t in found.tasks)
+    noun = "task" if len(found.macros) == 1 else "result"
     clear = [t for t in found.tasks if t.adjusted < LEVEL]
     parts: list[RenderableType] = [
         Text(f"a = {found.a}, b = {found.b}", "bold"),
         Padding(rows_table(found), (1, 0)),
         Text(
-            f"a is above b on {plural(better, 'task')}, below on {worse}, equal on "
+            f"a is above b on {plural(better, noun)}, below on {worse}, equal on "
             f"{len(found.tasks) - better - worse}; {len(clear)} of the differences stand after "
             "Holm's correction (*)."
         ),
