@@ -73,7 +73,7 @@ def found(files: Sequence[Path]) -> list[Found]:
     rows = {s: [made(row, *given) for row in records(file)] for s, file in data.items()}
     notes = [
         f"{key}: {read[key]}"
-        for key in ("fewshot_split", "filter_list", "repeats")
+        for key in ("num_fewshot", "fewshot_split", "filter_list", "repeats")
         if read.get(key)
     ]
     name = str(read.get("task") or path.stem)

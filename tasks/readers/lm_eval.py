@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from .tables import delimited
 
 Row = Mapping[str, Any]
 SUFFIXES = (".json", ".jsonl", ".csv", ".parquet")
-_WHOLE = re.compile(r"\s*\{\{(.*)\}\}\s*", re.S)
 
 
 @cache
@@ -26,7 +26,11 @@ def _environment() -> Any:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     # Nothing of Python is within reach of a template that somebody else wrote.
-    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+    made = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+    made.filters["regex_replace"] = lambda text, pattern, repl, count=0: re.sub(
+        pattern, repl, text, count=count
+    )
+    return made
 
 
 def records(path: Path) -> Iterator[dict[str, Any]]:
@@ -53,24 +57,38 @@ def value(template: Any, row: Row) -> Any:
     """What ``template`` (a column's name, a Jinja text, or the value itself) is for ``row``."""
     if not isinstance(template, str):
         return template
-    if template in row:
-        return row[template]
-    whole = _WHOLE.fullmatch(template)
-    if whole is not None and "{{" not in whole[1] and "}}" not in whole[1]:
-        return _environment().compile_expression(whole[1], undefined_to_none=False)(**row)
-    return _environment().from_string(template).render(**row)
+    return row[template] if template in row else _environment().from_string(template).render(**row)
+
+
+def _read(template: Any, row: Row) -> Any:
+    """As :func:`value`; digits that a template writes are a number, as lm-eval reads them."""
+    found = value(template, row)
+    written = isinstance(template, str) and template not in row
+    return ast.literal_eval(found) if written and found.isdigit() else found
+
+
+def _gold(template: Any, row: Row) -> Any:
+    """The target: a place, an option, or several of them."""
+    found = _read(template, row)
+    if isinstance(found, str) and template not in row and re.fullmatch(r"\[.*\]", found, re.S):
+        with suppress(SyntaxError, ValueError):
+            found = ast.literal_eval(found)
+    if isinstance(found, list):  # several right ones: none that is one
+        return found[0] if len(found) == 1 else -1
+    return found
 
 
 def made(row: Row, text: str, choices: Any, target: Any, before: str = "") -> dict[str, Any]:
     """``{question, options, answer}``: the prompt, the choices, and the place of the right one
-    (-1 where there is none). Raises RowError for templates that fail on the row."""
+    (-1 where there is none). Raises RowError for templates that fail on the row, and for a prompt
+    that is a number: each option then has a prompt of its own."""
     try:
         listed = value(choices, row)
         if isinstance(listed, str):
             listed = ast.literal_eval(listed)
         options = [str(c) for c in (listed.values() if isinstance(listed, Mapping) else listed)]
-        gold = value(target, row)
-        question = before + str(value(text, row))
+        gold = _gold(target, row)
+        asked, before = _read(text, row), str(value(before, row))
     except RowError:
         raise
     except Exception as error:  # templates raise what they like
@@ -80,15 +98,20 @@ def made(row: Row, text: str, choices: Any, target: Any, before: str = "") -> di
             got=json.dumps(dict(row), default=str)[:200],
             fix="repair the row, or train and evaluate with on_bad_row=skip",
         ) from None
+    if not isinstance(asked, str):
+        raise RowError(
+            "a prompt that is no text",
+            got=asked,
+            expected="one text before all options",
+            fix="leave the task out: its options stand before what they are asked for",
+        )
     if isinstance(gold, str) and gold in options:
         gold = options.index(gold)
-    if isinstance(gold, list):  # several right ones: none that is one
-        gold = gold[0] if len(gold) == 1 else -1
-    try:
+    try:  # the numbers of a CSV are texts
         place = int(gold)
     except (TypeError, ValueError):
         place = -1
-    return {"question": question, "options": options, "answer": place}
+    return {"question": before + asked, "options": options, "answer": place}
 
 
 def lm_eval(

@@ -15,10 +15,11 @@ import pytest
 import yaml
 from unify_helpers import tiny
 
-from formats.errors import ConfigError
+from formats.errors import ConfigError, RowError
 from formats.examples import MultipleChoice
 from tasks import catalogue
 from tasks.importers import Bad, Found, files_of, survey, write
+from tasks.readers.lm_eval import made
 from unify.cli import main
 from unify.export.lm_eval import export
 
@@ -157,6 +158,41 @@ def test_ways_to_say_choices_and_target(tmp_path: Path, more: dict[str, Any], ta
              "right": "d"} for i in range(3)]  # fmt: skip
     (found,) = put(tmp_path / "in", rows, doc_to_text="question", **more)
     assert isinstance(found, Found) and dict(found.rows) == {"test": 3} and not found.dropped
+
+
+@pytest.mark.parametrize(
+    ("target", "answer"),
+    [
+        ("{{label}}", 1),  # digits that a template writes are a place,
+        ("label", 0),  # those of a column an option
+        ("{{place}}", 2), ("place", 2), (0, 0), ("{{'3'}}", 3), ("{{'x'}}", -1), ("text", -1),
+        ("{{[1]}}", 1), ("{{[place, 1]}}", -1), ("{{options[2]}}", 3),
+    ],
+)  # fmt: skip
+def test_targets_as_lm_eval_reads_them(target: Any, answer: int) -> None:
+    row = {"q": "x", "label": "1", "place": 2, "text": "two", "options": ["1", "2", "3", "4"]}
+    assert made(row, "{{q}}", "options", target) == {
+        "question": "x", "options": ["1", "2", "3", "4"], "answer": answer,
+    }  # fmt: skip
+
+
+def test_descriptions_and_filters_are_rendered() -> None:
+    row = {"q": "a [b] c", "subject": "ice", "label": 0}
+    text = r"{{q|regex_replace('\[.*?\] ', '')}}"
+    found = made(row, text, ["no", "yes"], "label", "About {{subject}}:\n")
+    assert found["question"] == "About ice:\na c"
+    assert made(row, "q", ["no", "yes"], "label", "subject")["question"] == "icea [b] c"
+
+
+@pytest.mark.parametrize("text", ["label", "{{label}}", 1])
+def test_a_prompt_per_option_is_refused(text: Any) -> None:
+    with pytest.raises(RowError, match="a prompt that is no text"):
+        made({"label": 0, "q": "x"}, text, ["It rained.", "It snowed."], "q")
+
+
+def test_shots_of_a_yaml_are_told(tmp_path: Path) -> None:
+    (found,) = put(tmp_path / "in", num_fewshot=5)
+    assert isinstance(found, Found) and "num_fewshot: 5" in found.notes
 
 
 @pytest.mark.parametrize(
