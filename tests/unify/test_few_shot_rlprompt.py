@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from formats.errors import ConfigError
 from formats.examples import Example
 from unify.prompts import rlprompt
 
-SMALL = {"length": 2, "vocabulary": 20}
+SMALL: dict[str, Any] = {"length": 2, "vocabulary": 20}
 
 
 def test_gap_reward_and_z_scores() -> None:

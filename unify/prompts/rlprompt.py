@@ -17,6 +17,7 @@ from .autoprompt import Triggers
 from .found_words import allowed
 from .patterns import shown_of
 from .pet import ROWS
+from .saved import Kept
 from .shots import Learned, Shots, gold_of, trainable
 
 # Prompts, and the row that each is asked of -> [prompts]: any scoring function, of tokens or texts.
@@ -210,5 +211,5 @@ def rlprompt(shots: Shots, settings: Mapping[str, Any]) -> Learned:
     shown = written(shots.train[:3]) if reads else [triggers.tokens]
     notes = [f"prompt: {'; '.join(coder.tokenizer.decode(p) for p in shown)}",
              f"reward {history[0]:.1f} -> {history[-1]:.1f}"]  # fmt: skip
-    again = "a policy writes a prompt for each row" if reads else triggers.kept()
+    again: Kept | str = "a policy writes a prompt for each row" if reads else triggers.kept()
     return Learned(scores, shots.start, trainable(policy), notes, again)
