@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -90,11 +91,25 @@ def test_relevance_against_diversity() -> None:
 def test_words_find_their_likes() -> None:
     pool = ["red boats in the harbour", "the dogs sleep", "a film about dogs"]
     known, asked = bag_of_words(pool, ["Dogs that sleep!", "boats", "xyz"])
-    assert known.shape[0] == 3 and np.linalg.norm(known, axis=1) == pytest.approx([1, 1, 1])
+    assert np.linalg.norm(known.toarray(), axis=1) == pytest.approx([1, 1, 1])
     assert [n[-1] for n in nearest(asked[:2], known, 1)] == [1, 0]
-    assert not asked[2].any()
+    assert asked[2].nnz == 0
+    assert nearest(asked[2:], known, 2, last=False) == [[0, 1]]  # equally far from all
+    assert relevant_and_diverse(asked[1], known, 2, last=False) == [0, 2]
+    assert diverse(known, 2, start=1) == [1, 0]
     with pytest.raises(ConfigError, match="without a word"):
         bag_of_words(["", "!"])
+
+
+def test_bags_of_many_words_stay_small() -> None:
+    pool = [f"alone{i} pair{i // 2}" for i in range(4000)]  # 6000 words: 96 MB in full
+    known, asked = bag_of_words(pool, ["pair7 alone15", "alone3999"])
+    tracemalloc.start()
+    found = nearest(asked, known, 2, own=[None, 3999])
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == [[14, 15], [1, 0]]
+    assert most < 2_000_000
 
 
 @pytest.mark.skipif(

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from formats.errors import ConfigError, UnknownName
 
-Vectors = NDArray[np.floating[Any]]  # [texts, size], rows of length one
+# [texts, size], rows of length one: dense, or sparse (scipy's), as bags of words are.
+Vectors = NDArray[np.floating[Any]] | Any
 
 
 def _enough(k: int, size: int) -> None:
@@ -63,6 +64,15 @@ def balanced(
     return chosen
 
 
+def _dense(vectors: Vectors) -> NDArray[np.floating[Any]]:
+    return vectors.toarray() if hasattr(vectors, "toarray") else vectors
+
+
+def _products(pool: Vectors, vector: Vectors) -> NDArray[np.floating[Any]]:
+    """Of every row of ``pool`` with one vector."""
+    return np.asarray(pool @ _dense(vector).ravel())
+
+
 def nearest(
     queries: Vectors,
     pool: Vectors,
@@ -86,7 +96,7 @@ def nearest(
         raise UnknownName("search", search, ("exact", "faiss"))
     out = []
     for row in range(queries.shape[0]):
-        alike = np.asarray(pool @ queries[row], np.float64)
+        alike = _products(pool, queries[row]).astype(np.float64)
         if own is not None and own[row] is not None:
             alike[own[row]] = -np.inf
         order = np.argsort(-alike, kind="stable")[:k].tolist()
@@ -105,9 +115,9 @@ def _by_faiss(
             fix="pip install faiss-cpu, or evaluation.search=exact",
         ) from None
     index = faiss.IndexFlatIP(pool.shape[1])
-    index.add(np.ascontiguousarray(pool, np.float32))
+    index.add(np.ascontiguousarray(_dense(pool), np.float32))
     more = min(pool.shape[0], k + (own is not None))
-    _, found = index.search(np.ascontiguousarray(queries, np.float32), more)
+    _, found = index.search(np.ascontiguousarray(_dense(queries), np.float32), more)
     out = []
     for row, places in enumerate(found.tolist()):
         order = [p for p in places if own is None or p != own[row]][:k]
@@ -118,17 +128,17 @@ def _by_faiss(
 def diverse(pool: Vectors, k: int, start: int | None = None) -> list[int]:
     """``k`` examples that lie far apart: each next one is the farthest from those chosen
     (Gonzalez 1985, k-center). Begins with ``start``, or with the one nearest to the mean."""
-    _enough(k, len(pool))
+    _enough(k, pool.shape[0])
     if not k:
         return []
     if start is None:
-        start = int(np.argmax(pool @ pool.mean(0)))
+        start = int(np.argmax(_products(pool, np.asarray(pool.mean(0)))))
     chosen = [start]
-    closest = pool @ pool[start]
+    closest = _products(pool, pool[start])
     while len(chosen) < k:
         closest[chosen] = np.inf
         chosen.append(int(np.argmin(closest)))
-        closest = np.maximum(closest, pool @ pool[chosen[-1]])
+        closest = np.maximum(closest, _products(pool, pool[chosen[-1]]))
     return chosen
 
 
@@ -139,15 +149,15 @@ def relevant_and_diverse(
     ``balance * similarity to the query - (1 - balance) * similarity to one chosen already``.
 
     ``query [size]``; ``balance`` 1 is :func:`nearest`."""
-    _enough(k, len(pool))
-    alike = np.asarray(pool @ query, np.float64)
-    told = np.zeros(len(pool))
+    _enough(k, pool.shape[0])
+    alike = _products(pool, query).astype(np.float64)
+    told: NDArray[np.floating[Any]] = np.zeros(pool.shape[0])
     chosen: list[int] = []
     while len(chosen) < k:
         gain = balance * alike - (1 - balance) * told
         gain[chosen] = -np.inf
         best = int(np.argmax(gain))
         chosen.append(best)
-        same = pool @ pool[best]
+        same = _products(pool, pool[best])
         told = same if len(chosen) == 1 else np.maximum(told, same)
     return chosen[::-1] if last else chosen

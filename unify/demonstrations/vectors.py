@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,9 @@ from formats.errors import ConfigError
 Rows = NDArray[np.float32]
 
 
-def bag_of_words(fit: Sequence[str], *texts: Sequence[str]) -> tuple[Rows, ...]:
+def bag_of_words(fit: Sequence[str], *texts: Sequence[str]) -> tuple[Any, ...]:
     """TF-IDF of words, weighted on ``fit`` (the pool; never the unseen rows), for ``fit`` and for
-    each of ``texts``. Needs no weights. A text without a known word is the zero vector."""
+    each of ``texts``, as sparse rows. Needs no weights. A text without a known word is zero."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     made = TfidfVectorizer(token_pattern=r"(?u)\w+", sublinear_tf=True, dtype=np.float32)
@@ -26,7 +27,7 @@ def bag_of_words(fit: Sequence[str], *texts: Sequence[str]) -> tuple[Rows, ...]:
             got=list(fit[:3]),
             fix="choose demonstrations at random",
         ) from error
-    return tuple(made.transform(part).toarray() for part in (fit, *texts))
+    return tuple(made.transform(part) for part in (fit, *texts))
 
 
 def encoded(name: str, texts: Sequence[str], *, batch: int = 32, window: int = 256) -> Rows:

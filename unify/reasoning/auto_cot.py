@@ -57,7 +57,7 @@ def vectors_of(texts: Sequence[str], encoder: str | None) -> NDArray[np.float32]
     """By a sentence encoder, or without one by bags of words."""
     from ..demonstrations import bag_of_words, encoded
 
-    return encoded(encoder, texts) if encoder else bag_of_words(texts)[0]
+    return encoded(encoder, texts) if encoder else bag_of_words(texts)[0].toarray()
 
 
 def demonstrate(
