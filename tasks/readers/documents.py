@@ -141,7 +141,7 @@ def json_lines(
 
 def _value(line: str) -> Any:
     try:
-        return json.loads(line)
+        value = json.loads(line)
     except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
         raise DataError(
             f"not JSON: {error.msg if isinstance(error, json.JSONDecodeError) else error}",
@@ -149,6 +149,17 @@ def _value(line: str) -> Any:
             expected="one object per line",
             fix="mend that line, or fetch the file again",
         ) from None
+    if "\\ud" in line or "\\uD" in line:  # only such escapes can be half of a pair
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                "half of a character",
+                got=line,
+                expected="whole Unicode characters: \\ud83d only before its other half",
+                fix="mend that line, or fetch the file again",
+            ) from None
+    return value
 
 
 def _squad_answers(qa: dict[str, Any]) -> list[dict[str, Any]] | None:

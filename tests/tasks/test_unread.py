@@ -34,7 +34,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 GOOD = {"jsonl": '{{"text": "{0}"}}', "csv": "{0},x", "tsv": "{0}\tx"}
 HEAD = {"jsonl": "", "csv": "text,b\n", "tsv": "text\tb\n"}
 BAD = {
-    "jsonl": ['{"text": ', "[1]", "7", '{"text": ' + "1" * 5000 + "}", "[" * 100_000],
+    "jsonl": ['{"text": ', "[1]", "7", '{"text": ' + "1" * 5000 + "}", "[" * 100_000,
+              '{"text": "He is \\ud83d Ann"}', '{"\\uDE00": 1}'],
     "csv": ["a", "a,b,c"],
     "tsv": ["a", "a\tb\tc"],
 }
@@ -77,6 +78,15 @@ def test_other_rows_keep_their_numbers(
         first = lines.index(0)
         assert caught.value.where["row"] == first
         assert caught.value.where["line"] == first + 1 + bool(HEAD[format])
+
+
+def test_half_of_a_character_costs_its_own_line(tmp_path: Path) -> None:
+    path = tmp_path / "rows"
+    path.write_text('{"text": "a"}\n{"text": "Is \\ud83d Ann"}\n{"text": "\\ud83d\\ude00"}\n')
+    skipped = Skipped()
+    found = list(task(path, "jsonl").examples("data", on_bad_row="skip", skipped=skipped))
+    assert [(e.id, e.text) for e in found] == [("mine/data/0", "a"), ("mine/data/2", "😀")]
+    assert skipped.first[0].where["line"] == 2 and "half of a character" in str(skipped.first[0])
 
 
 def test_a_bad_line_behind_many_rows(tmp_path: Path) -> None:
