@@ -31,6 +31,9 @@ OPEN = (
 )  # fmt: skip
 
 
+# Keys that name a run; empty, they would begin without it.
+ORIGINS = ("run", "init", "from")
+
 # Short for keys of their own: conf/task is no group of the run's configuration.
 SHORT = {"task": "protocol.task", "shots": "protocol.shots"}
 
@@ -58,6 +61,7 @@ def compose(name: str, overrides: Sequence[str]) -> Plain:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    check_origins(overrides)
     GlobalHydra.instance().clear()
     with initialize_config_module("conf", version_base="1.3"):
         try:
@@ -77,21 +81,40 @@ def _at(values: Any, key: str) -> Any:
     return values
 
 
+def check_origins(overrides: Sequence[str]) -> None:
+    """Raises ConfigError where a key that names a run is given without one."""
+    for key, equals, value in (o.partition("=") for o in overrides):
+        if key in ORIGINS and equals and not value.strip("'\" "):
+            raise ConfigError(f"{key} names no run", expected=f"{key}=<run>",
+                              fix=f"leave {key}= out to begin without it")  # fmt: skip
+
+
+def check_value(key: str, given: Any, was: Any) -> None:
+    """Raises ConfigError where ``given`` cannot stand in the place of ``was``: a word or nothing
+    for a number, and no name for a run."""
+    if key == "name" and given in (None, ""):
+        raise ConfigError("the run has no name", expected="name=<a folder below runs/>")
+    if key == "name" or key in ORIGINS or not isinstance(was, (bool, int, float)):
+        return
+    if isinstance(given, str) or (given is None and "." not in key):
+        kind = "true or false" if isinstance(was, bool) else "a number"
+        raise ConfigError(f"{key} is not {kind}", got=given, expected=f"{kind}, as in {key}={was}")
+
+
 def _check_number(name: str, overrides: Sequence[str], override: str, values: Plain) -> None:
     """Raises ConfigError where ``override`` puts a word in the place of a number."""
-    key = override.partition("=")[0].lstrip("+")
+    key, _, text = override.lstrip("+").partition("=")
     given = _at(values, key)
-    if not isinstance(given, str) or key in ("name", "run", "init", "from"):
+    if key == "name":
+        check_value(key, given, None)
+    nothing = text == "null" and "." not in key
+    if key == "name" or key in ORIGINS or not (isinstance(given, str) or nothing):
         return
     try:
         default = _at(compose(name, [o for o in overrides if o != override]), key)
     except (ConfigError, UnknownName):  # it was needed: nothing to compare it with
         return
-    if isinstance(default, (bool, int, float)):
-        kind = "true or false" if isinstance(default, bool) else "a number"
-        raise ConfigError(
-            f"{key} is not {kind}", got=given, expected=f"{kind}, as in {key}={default}"
-        )
+    check_value(key, given, default)
 
 
 def plain(config: Any, overrides: Sequence[str]) -> Plain:
@@ -176,6 +199,7 @@ def sweep(name: str, overrides: Sequence[str], job: Callable[[Plain, Path], Any]
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf, open_dict
 
+    check_origins(overrides)
     GlobalHydra.instance().clear()
 
     def one(config: Any) -> None:

@@ -60,7 +60,12 @@ WRONG = [  # arguments, status, what the message says, what it proposes
     (["train", "data.batch_size=many"], 1, "data.batch_size is not a number", "data.batch_size="),
     (["train", "allow_leaks=perhaps"], 1, "allow_leaks is not true or false", "allow_leaks=False"),
     (["train", "model=hf"], 1, "model.name is not set", "model.name=…"),
+    (["train", "seed=null"], 1, "seed is not a number", "seed=0"),
+    (["train", "name=null"], 1, "the run has no name", "name="),
     (["train", "from=nothing"], 1, "no run here", ""),
+    (["train", "from="], 1, "from names no run", "from=<run>"),
+    (["train", "init=", *SMALL], 1, "init names no run", "init=<run>"),
+    (["train", "-m", "init=", "seed=0,1"], 1, "init names no run", "init=<run>"),
     (["train", "init=nothing", *SMALL], 1, "no run here", ""),
     (["train", "oops"], 1, "oops", "conf/"),
     (["train", "format=extract", "model=tiny_llama", *SMALL], 1, "a causal model cannot extract",
@@ -73,6 +78,16 @@ WRONG = [  # arguments, status, what the message says, what it proposes
     (["predict", "run=nothing", "type=tag", "labels=[a]", "hi"], 1,
      "unknown argument of predict type=tag 'labels'", "did you mean"),
     (["predict", "run=nothing", "type=classify", "labels=[a,b]"], 1, "either texts or a file", ""),
+    (["predict", "run=nothing", "type=rate", "low=abc", "hi"], 1, "low is no number", "low=0"),
+    (["predict", "run=nothing", "type=generate", "instruction=3", "hi"], 1,
+     "instruction is not a text", "a string"),
+    (["predict", "run=nothing", "type=generate", "instruction=[1,2]", "file=a.csv"], 1,
+     "instruction is not a text", "a string"),
+    (["serve", "run=nothing", "port=abc"], 1, "port is no whole number", "port=8000"),
+    (["serve", "run=nothing", "threads=abc"], 1, "threads is no whole number", "threads=1"),
+    (["serve", "run=nothing", "queue=abc"], 1, "queue is no limit", "a whole number above 0"),
+    (["serve", "run=nothing", "queue=0.5"], 1, "queue is no limit", "queue=64"),
+    (["serve", "run=nothing", "wait=0"], 1, "wait is no limit", "a number above 0"),
     (["preview"], 1, "preview needs task", "task=<name>"),
     (["preview", "task=sample_sea_stat"], 1, "unknown task", "'sample_sea_state'"),
     (["preview", "task=sample_music_goods_card", "format=extract"], 1, "cannot be asked as extract",
@@ -102,6 +117,39 @@ def test_a_mistake_is_one_message(
     assert "Traceback" not in err
     if status == 1:
         assert err.count(f"unify {arguments[0]}:") == 1
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("format=entail", "a repeated run keeps its sections"),
+        ("format=null", "a repeated run keeps its sections"),
+        ("format", "an override without a value"),
+        ("name=null", "the run has no name"),
+        ("seed=null", "seed is not a number"),
+        ("trainer.max_steps=abc", "trainer.max_steps is not a number"),
+    ],
+)
+def test_a_repetition_refuses_what_is_no_value(
+    here: Path, override: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "before").mkdir()
+    (here / "before" / "config.yaml").write_text(
+        "seed: 0\nformat: {name: extract}\ntrainer: {max_steps: 4, early_stopping: null}\n"
+    )
+    assert main(["train", "from=before", override]) == 1
+    assert says in capsys.readouterr().err
+    assert [p.name for p in here.iterdir()] == ["before"]
+
+
+@pytest.mark.parametrize("out", ["none/found.jsonl", "."])
+def test_predict_says_where_it_cannot_write(
+    here: Path, run: str, out: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "rows.csv").write_text("text\na day\n")
+    ask = ["predict", f"run={run}", "type=classify", "labels=[a,b]", "file=rows.csv"]
+    assert main([*ask, f"out={out}"]) == 1
+    assert "answers that cannot be written" in capsys.readouterr().err
 
 
 def test_a_near_run_is_proposed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,8 +31,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from formats.errors import ConfigError, RowError, UnknownName
+from formats.errors import ConfigError, RowError, RunError, UnknownName
 from formats.examples import KINDS, Example
+from formats.spaces import need_text
 
 from ..answers import shown
 from ..config import Plain, assignments, check_keys, need
@@ -51,6 +52,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "rate": ("low", "high", "quantum", "text_b"),
     "generate": (),
 }
+SCALE = (("low", 0), ("high", 10), ("quantum", 1))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -62,6 +64,9 @@ def run(arguments: Sequence[str]) -> int:
     if kind not in KINDS:
         raise UnknownName("type", kind, KINDS)
     check_keys(values, (*COMMON, *NEEDS[kind]), f"predict type={kind}")
+    if values.get("instruction") is not None:
+        need_text(values["instruction"], "instruction")
+    scale = [_number(values, *bound) for bound in SCALE]
     if bool(texts) == bool(values.get("file")):
         raise ConfigError(
             "predict asks either texts or a file",
@@ -72,7 +77,7 @@ def run(arguments: Sequence[str]) -> int:
     model.language = str(values.get("language", "en"))
     if texts:
         for text in texts:
-            result = one(model, kind, text, values)
+            result = one(model, kind, text, values, scale)
             if isinstance(origin, list):
                 for name, answer in result.answer.items():
                     print(f"{shown(answer)}\t{name}\t{text}")
@@ -84,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
     from ..own import task_from_file
 
     path = Path(str(values["file"]))
-    task = task_from_file(path, kind, declaration(kind, values), labelled=False)
+    task = task_from_file(path, kind, declaration(kind, values, scale), labelled=False)
     return every_row(model, task, "data", str(path), out_of(values, path.with_suffix("")))
 
 
@@ -137,7 +142,17 @@ def _words(values: Plain, key: str) -> list[str]:
     return [str(i) for i in items]
 
 
-def one(model: Any, kind: str, text: str, values: Plain) -> Any:
+def _number(values: Plain, key: str, default: int) -> float:
+    value = values.get(key, default)
+    try:
+        return value if isinstance(value, int) else float(value)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"{key} is no number", got=value, expected=f"a number, as in {key}={default}"
+        ) from None
+
+
+def one(model: Any, kind: str, text: str, values: Plain, scale: Sequence[float]) -> Any:
     """The answer of ``model`` to one text."""
     ask: Plain = {"instruction": values.get("instruction")}
     if kind in ("classify", "multilabel"):
@@ -164,25 +179,26 @@ def one(model: Any, kind: str, text: str, values: Plain) -> Any:
         head, tail = (str(need(values, k, "predict", "<phrase>")) for k in ("head", "tail"))
         return model.relate(text, head, tail, _words(values, "labels"), **ask)
     if kind == "rate":
+        low, high, quantum = map(float, scale)
         return model.rate(
             text,
-            float(values.get("low", 0)),
-            float(values.get("high", 10)),
-            quantum=float(values.get("quantum", 1)),
+            low,
+            high,
+            quantum=quantum,
             text_b=values.get("text_b"),
             **ask,
         )
     return model.generate(text, **ask)
 
 
-def declaration(kind: str, values: Plain) -> Plain:
+def declaration(kind: str, values: Plain, scale: Sequence[float]) -> Plain:
     """What a task's YAML would say, from the command's values."""
     out: Plain = {}
     for key in ("labels", "types"):
         if key in NEEDS[kind]:
             out[key] = _words(values, key)
     if kind == "rate":
-        out["scale"] = [values.get("low", 0), values.get("high", 10), values.get("quantum", 1)]
+        out["scale"] = list(scale)
     for key in ("several", "unanswerable"):
         if values.get(key):
             out[key] = True
@@ -207,7 +223,17 @@ def every_row(model: Any, task: Task, split: str, file: str, out: Path) -> int:
     total = task.count(split)
     bad: list[RowError] = []
     answered = 0
-    with out.open("w", encoding="utf-8") as sink, progress("asking", total) as advance:
+    try:
+        opened = out.open("w", encoding="utf-8")
+    except OSError as error:
+        raise RunError(
+            "answers that cannot be written",
+            file=str(out),
+            got=error.strerror or error,
+            expected="a file in a folder that is there",
+            fix="give another out=<file>",
+        ) from None
+    with opened as sink, progress("asking", total) as advance:
 
         def write(record: Plain) -> None:
             sink.write(json.dumps(record, ensure_ascii=False) + "\n")

@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
     # The worker gives Python's lock away at each of its many small operations, and at the default
     # of 5 ms would wait that long for it every time while clients keep the other thread busy.
     sys.setswitchinterval(2e-4)
-    host, port = str(values.get("host", "127.0.0.1")), int(values.get("port", 8000))
+    host, port = str(values.get("host", "127.0.0.1")), _whole(values, "port", 8000)
     print(f"http://{host}:{port}/", flush=True)
     uvicorn.run(
         app, host=host, port=port, log_level="warning", access_log=False,
@@ -65,17 +65,27 @@ def made(arguments: Sequence[str]) -> tuple[Any, Plain]:
 
     limits = [f.name for f in fields(Limits)]
     check_keys({**values, **dict.fromkeys(rest)}, (*OWN, *limits), "serve")
+    bounds = Limits(**{k: values[k] for k in limits if k in values})
+    threads = _whole(values, "threads", 1)
+    _whole(values, "port", 8000)
     runs = [str(r) for r in origin] if isinstance(origin, list) else [str(origin)]
     import torch
 
-    torch.set_num_threads(int(values.get("threads", 1)))
+    torch.set_num_threads(threads)
     models: dict[str, Unified] = {}
     for one in runs:
         models |= {k: m for k, m in loaded(one, values.get("device")).items() if k not in models}
     for model in models.values():
         warm(model)
-    bounds = Limits(**{k: values[k] for k in limits if k in values})
     return application(models, bounds, ", ".join(Path(r).name for r in runs)), values
+
+
+def _whole(values: Plain, key: str, default: int) -> int:
+    value = values.get(key, default)
+    if type(value) is not int or not 0 < value < 65_536:
+        raise ConfigError(f"{key} is no whole number above 0", got=value,
+                          expected=f"one below 65536, as in {key}={default}")  # fmt: skip
+    return value
 
 
 def warm(model: Unified) -> None:

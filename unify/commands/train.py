@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
     if len(overrides) < len(arguments):
         return many(overrides)
     origin = next((o.partition("=")[2] for o in overrides if o.startswith("from=")), None)
-    config = repeat(origin, overrides) if origin else compose("train", overrides)
+    config = compose("train", overrides) if origin is None else repeat(origin, overrides)
     config = processes.named(config, any(o.startswith("name=") for o in overrides))
     one(config, Path("runs") / str(config["name"]))
     return 0
@@ -55,27 +55,38 @@ def one(config: Plain, folder: Path) -> Any:
 
 
 def repeat(origin: str, overrides: Sequence[str]) -> Plain:
-    """The configuration of run ``origin``, with values (not groups) overridden."""
-    from formats.errors import UnknownName
+    """The configuration of run ``origin``, with values (not groups) overridden. Raises ConfigError,
+    UnknownName, RunError."""
+    from formats.errors import ConfigError, UnknownName
 
     from .. import runs
-    from ..config import assignments, keys_of
+    from ..config import assignments, check_origins, check_value, keys_of
 
+    check_origins(overrides)
     config = runs.read_config(runs.find(origin))
     config["name"] = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     config["from"] = origin
-    known = keys_of(config)
     for override in overrides:
-        values, _ = assignments([override])
-        key = override.partition("=")[0]
-        if key not in known:
+        key, equals, text = override.partition("=")
+        if key not in (known := keys_of(config)):
             raise UnknownName("config key", key, known)
+        if not equals:
+            raise ConfigError("an override without a value", got=override, expected=f"{key}=…")
+        value = assignments([f"value={text}"])[0]["value"]
         into: Any = config
         *path, last = key.split(".")
-        value: Any = values
         for part in path:
-            into, value = into[part], value[part]
-        into[last] = value[last]
+            into = into[part]
+        if isinstance(into[last], dict) and not isinstance(value, dict):
+            raise ConfigError(
+                "a repeated run keeps its sections",
+                got=value,
+                expected=f"values of it, as {key}.{next(iter(into[last]), '…')}=…",
+                fix="to change sections, start a run without from=",
+                field=key,
+            )
+        check_value(key, value, into[last])
+        into[last] = value
     return config
 
 

@@ -34,7 +34,11 @@ class Limits:
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
-            if not isinstance(value, (int, float)) or not value > 0:
+            whole = isinstance(f.default, int)
+            if type(value) not in ((int,) if whole else (int, float)) or not value > 0:
                 raise ConfigError(
-                    "a limit of zero or less", got=value, expected="a number above 0", field=f.name
+                    f"{f.name} is no limit",
+                    got=value,
+                    expected=f"a {'whole ' * whole}number above 0, as in {f.name}={f.default}",
+                    field=f.name,
                 )
