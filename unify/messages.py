@@ -9,6 +9,7 @@ the messages that hold it. Parts that are only known at run time stand in braces
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -102,4 +103,7 @@ def page(listed: list[Message]) -> str:
 
 if __name__ == "__main__":
     word = sys.argv[1] if len(sys.argv) > 1 else ""
-    print(page([m for m in messages() if word in m.what or word in m.file]))
+    try:
+        print(page([m for m in messages() if word in m.what or word in m.file]), flush=True)
+    except BrokenPipeError:  # whoever read it closed it, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -133,10 +133,14 @@ class Unified:
                 reason = self.backbone.refusal(type(e), self.format.name)
                 if reason:
                     raise ConfigError(reason, fix="use a run of another format or model")
-            groups = [
-                Group(i, list(self.format.encode(e, p)))
-                for i, (e, p) in enumerate(zip(chunk, prompts, strict=True))
-            ]
+            groups = []
+            for i, (e, p) in enumerate(zip(chunk, prompts, strict=True)):
+                try:
+                    groups.append(Group(i, list(self.format.encode(e, p))))
+                except RowError as error:
+                    if refused is None:
+                        raise
+                    refused(e, error)
             rows: list[StoredRow] = []
             try:
                 rows = [in_memory(f) for f in featurize(groups, self.backbone.coder)]

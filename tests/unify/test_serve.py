@@ -26,7 +26,10 @@ pytest.importorskip("httpx", reason="the extra `test` is not installed")
 import httpx
 from fastapi.testclient import TestClient
 
+from formats.examples import QuestionAnswering
+from formats.instances import ScoredSpan, Spans
 from unify.serve import Limits, application
+from unify.serve.answer import marks
 from unify.serve.batcher import Batcher, Full, Job
 
 TEXT = "Ann keeps three red boats in the harbour of Port Lund."
@@ -113,6 +116,7 @@ def test_the_prompt_is_what_the_model_reads(client: TestClient) -> None:
         ({**CLASSIFY, "text": "x" * 300_000}, 413, "the request is too large"),
         ('{"type": "generate", "format": "generate", "text": "\\ud83d"}', 422,
          "half of a character"),
+        ('{"type": "generate", "text": "x", "\\ud800": 1}', 422, "a request in another shape"),
         ({**CLASSIFY, "format": "dance"}, 422, "unknown format 'dance'"),
         ({**CLASSIFY, "language": "xx"}, 422, None),
         ({"type": "rate", "text": "x", "low": 0, "high": 1e9}, 422, "a scale with too many steps"),
@@ -142,6 +146,14 @@ def test_odd_texts_are_answered(client: TestClient) -> None:
             assert found.status_code in (200, 422), (text, found.text)
             if found.status_code == 200:
                 assert found.json()["answer"] in LABELS
+
+
+def test_the_mark_stands_where_the_model_read() -> None:
+    example = QuestionAnswering("input", "Who?", "Annabel met Ann, and Ann left.")
+    read = Spans((ScoredSpan(21, 24, 2.0),))
+    assert [m["start"] for m in marks(example, ["Ann"], [read])] == [21]
+    assert [m["start"] for m in marks(example, ["Ann"])] == [12]
+    assert [m["start"] for m in marks(example, ["nabel", "Bob"])] == [2]
 
 
 def test_what_it_says_of_itself(client: TestClient) -> None:

@@ -218,3 +218,20 @@ def test_a_saved_model_answers_the_same(
     assert again.classify(TEXT, LABELS) == models[name].classify(TEXT, LABELS)
     with pytest.raises(RunError, match="no run here"):
         Unified.load(tmp_path / "yours")
+
+
+def test_a_row_that_a_format_refuses_costs_no_other_row(
+    models: dict[str, Unified], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from formats import entail
+
+    monkeypatch.setattr(entail, "MOST_CHARACTERS", 1000)
+    rows = [QuestionAnswering("a", "Who?", "Ann left."),
+            QuestionAnswering("b", "Who left " + "early " * 80 + "?", "Ann left."),
+            QuestionAnswering("c", "Who?", "Bob left.")]  # fmt: skip
+    refused: list[tuple[str, str]] = []
+    found = models["entail"].predict(rows, refused=lambda e, r: refused.append((e.id, r.what)))
+    assert [e.id for e, _, _ in found] == ["a", "c"]
+    assert refused == [("b", "hypotheses that repeat a long question for each of many candidates")]
+    with pytest.raises(RowError, match="a long question"):
+        list(models["entail"].predict(rows))

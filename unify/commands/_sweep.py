@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -28,9 +27,13 @@ def swept(verb: str, overrides: list[str], job: Job) -> tuple[Path, dict[str, Re
         overrides = [*overrides, f"name={name}"]
     sweep(verb, overrides, job)
     folder = Path("runs") / name
-    keys = [key for key, _, value in (o.partition("=") for o in overrides) if several(value)]
+    keys = several(overrides)
     paths = sorted(folder.glob("*/report.json"), key=lambda p: int(p.parent.name))
-    return folder, {label(path.parent, keys): read_json(path) for path in paths}
+    labels = [label(path.parent, keys) for path in paths]
+    return folder, {
+        name if labels.count(name) == 1 else f"{name} ({path.parent.name})": read_json(path)
+        for name, path in zip(labels, paths, strict=True)
+    }
 
 
 def compared(folder: Path, reports: Mapping[str, Report]) -> int:
@@ -47,9 +50,13 @@ def compared(folder: Path, reports: Mapping[str, Report]) -> int:
     return 0
 
 
-def several(value: str) -> bool:
-    """Whether ``value`` is a choice of several: commas within brackets part a list's items."""
-    return "," in re.sub(r"[\[{(][^\[\](){}]*[\])}]", "", value)
+def several(overrides: Sequence[str]) -> list[str]:
+    """The keys that a sweep goes over: ``seed`` of ``seed=0,1`` and of ``seed=range(0,2)``, none of
+    ``suite.seen=[a,b]``."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return [str(o.key_or_group) for o in parsed if o.is_sweep_override()]
 
 
 def label(folder: Path, swept: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ parameters, seconds.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,25 +23,29 @@ if TYPE_CHECKING:
 
 def run(arguments: Sequence[str]) -> int:
     from ..report import Comparison, read_json, show
-    from ..runs import REPORT
+    from ..runs import CONFIG, REPORT
 
     if not arguments:
         raise ConfigError("table needs runs", expected="unify table runs/a runs/b")
     if (methods := protocol_runs(arguments)) is not None:
         show(methods)
         return 0
-    reports = {}
+    called: dict[Path, str] = {}
     unfinished: list[str] = []
     for argument in arguments:
         folder = Path(argument)
-        found = sorted(folder.glob(f"*/{REPORT}")) or [folder / REPORT]
-        for path in found:
-            if not path.exists():
-                unfinished.append(str(path.parent))
+        parts = (REPORT,) if (folder / REPORT).exists() else (REPORT, CONFIG)
+        children = {p.parent for part in parts for p in folder.glob(f"*/{part}")}
+        for run in sorted(children) or [folder]:
+            if not (run / REPORT).exists():
+                unfinished.append(str(run))
                 continue
-            reports[
-                path.parent.name if len(found) == 1 else f"{folder.name}/{path.parent.name}"
-            ] = read_json(path)
+            called[run] = f"{folder.name}/{run.name}" if len(children) > 1 else run.name
+    shared = Counter(called.values())
+    reports = {
+        name if shared[name] == 1 else str(folder): read_json(folder / REPORT)
+        for folder, name in called.items()
+    }
     if not reports:
         raise RunError(
             "no finished run here",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -72,23 +73,34 @@ def response(example: Example, answer: Any, raws: Sequence[Raw]) -> dict[str, An
     return {
         "answer": value if not isinstance(value, float) or math.isfinite(value) else None,
         "scores": shares(example, list(raws)),
-        "marks": marks(example, value),
+        "marks": marks(example, value, raws),
     }
 
 
-def marks(example: Example, value: Any) -> list[dict[str, Any]]:
+def marks(example: Example, value: Any, raws: Sequence[Raw] = ()) -> list[dict[str, Any]]:
     """Spans of the example's text, in characters: answers, tagged spans, or the related phrases."""
     if isinstance(example, RelationClassification):
         ends = (("head", example.head), ("tail", example.tail))
         return [{"start": s.start, "end": s.end, "label": name} for name, s in ends]
     if isinstance(example, QuestionAnswering):
-        found = [(example.passage.find(text), text) for text in value or () if text]
+        found = [(_place(example.passage, text, raws), text) for text in value or () if text]
         return [
             {"start": at, "end": at + len(text), "label": "answer"} for at, text in found if at >= 0
         ]
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return [{"start": v["start"], "end": v["end"], "label": v["type"]} for v in value]
     return []
+
+
+def _place(passage: str, text: str, raws: Sequence[Raw]) -> int:
+    """Where the model read ``text``; where it wrote it, its first place as whole words, or at all;
+    below 0 for none."""
+    for raw in raws:
+        for span in raw.spans if isinstance(raw, Spans) else ():
+            if passage[span.start : span.end] == text:
+                return span.start
+    words = re.search(rf"(?<!\w){re.escape(text)}(?!\w)", passage)
+    return words.start() if words else passage.find(text)
 
 
 def explanation(

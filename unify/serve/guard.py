@@ -24,16 +24,20 @@ HEADERS = (
 
 def told(error: UnifyError) -> dict[str, Any]:
     """An error as clients read it."""
-    got = None if error.got is None else str(error.got)[:200].encode("utf-8", "replace").decode()
     return {
         "error": {
             "what": error.what,
-            "where": {k: str(v)[:200] for k, v in error.where.items()},
-            "got": got,
+            "where": {k: _sent(v) for k, v in error.where.items()},
+            "got": None if error.got is None else _sent(error.got),
             "expected": error.expected,
             "fix": error.fix,
         }
     }
+
+
+def _sent(value: object) -> str:
+    """As a text that can be sent: clients may give halves of characters."""
+    return str(value)[:200].encode("utf-8", "replace").decode()
 
 
 class Guard:
