@@ -88,6 +88,18 @@ def _asked(config: Mapping[str, Any], backbone: Backbone, format: Format) -> dic
     return section
 
 
+def _refuse_other(folder: Path) -> None:
+    """Raises ConfigError where ``folder`` is no evaluation's: its configuration would be lost."""
+    if (folder / runs.CONFIG).exists() and "run" not in runs.read_config(folder):
+        raise ConfigError(
+            "a folder that another kind of run lies in",
+            got=str(folder),
+            expected="a new folder, or that of an evaluation to continue",
+            fix="give another name=…",
+            field="name",
+        )
+
+
 def evaluate(config: Mapping[str, Any], folder: Path) -> Report:
     """As :func:`evaluate_here`, by all processes that the environment names together; the first
     of them writes."""
@@ -109,6 +121,7 @@ def evaluate_here(config: Mapping[str, Any], folder: Path) -> Report:
     quiet()
     if config["run"] and config.get("model"):
         raise ConfigError("both a run and a model", got=config["run"], fix="leave one of them out")
+    _refuse_other(folder)
     if config["run"] and runs.few_shot(runs.find(config["run"])):
         from .prompts.again import evaluate as again
 
@@ -170,8 +183,8 @@ def evaluate_here(config: Mapping[str, Any], folder: Path) -> Report:
     )
     if ranks.rank():
         return report
+    write(report, folder, examples=examples)
     if section.get("study"):
         assert few is not None
         write_study(study(section["study"], few, results), folder)
-    write(report, folder, examples=examples)
     return report

@@ -15,6 +15,7 @@ from .data.episodes import Episodes
 from .demonstrations.order import SCORES
 
 ORDERS = ("drawn", "all", *SCORES)
+TOLD = ("perplexity", "information")  # choices by what a model says to plain texts
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,14 @@ class FewShot:
             raise UnknownName("chat", self.chat, MODES, field="evaluation.chat")
         if self.chat != "off" and self.direction == "channel":
             raise ConfigError("channel scoring in a chat", fix="evaluation.chat=off")
+        told = {self.orders} & set(SCORES) | {self.choose} & set(TOLD)
+        if self.chat != "off" and told:
+            raise ConfigError(
+                "demonstrations chosen or ordered by what a model says, in a chat",
+                got=", ".join(sorted(told)),
+                expected="rows that are asked as these probes are: without a chat template",
+                fix="evaluation.chat=off",
+            )
         if self.steps and self.choose != "random":
             raise ConfigError(
                 "gradient steps on rows that are not drawn at random",

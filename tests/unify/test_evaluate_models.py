@@ -14,7 +14,7 @@ from formats import Generate
 from formats.errors import ConfigError
 from formats.instances import Scores
 from tasks import catalogue
-from unify import evaluation
+from unify import evaluation, runs
 from unify.backbones import Backbone
 from unify.cli import main
 from unify.evaluate import in_full
@@ -50,6 +50,22 @@ def caught(
     refused = shared and backbone.engine.path != "shared"
     assert all(("unshared" in r.notes) == refused for r in results)
     return found
+
+
+def test_another_kind_of_run_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / "mine"
+    runs.write_config(folder, {"learner": {"name": "multitask"}})
+    before = (folder / runs.CONFIG).read_text()
+    for asked in ("run=mine", "model=hf model.name=gone"):
+        assert main(["evaluate", *asked.split(), "name=mine"]) == 1
+        assert "another kind of run lies in" in capsys.readouterr().err
+    assert (folder / runs.CONFIG).read_text() == before
+    runs.write_config(folder, {"run": "other"})  # an evaluation goes on
+    assert main(["evaluate", "run=gone", "name=mine"]) == 1
+    assert "no run here" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("few", FEW.values(), ids=list(FEW))

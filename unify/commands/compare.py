@@ -3,8 +3,9 @@
 Two finished runs on the rows of the tasks that both evaluated: per task each run's value, the
 difference with its 95% interval (paired bootstrap over rows), p (approximate randomisation: rows
 exchanged between the runs; a star where it stays below 0.05 after Holm's correction), rows that
-one run does better on, and the exact McNemar p of rows that one run alone has right. `flips` ids
-of these are listed per task, the most confident mistakes first; `to` takes all of them as JSON.
+one run does better on, and the exact McNemar p of rows that one run alone has right. The macro
+averages are those of each setting (0-shot, 16-shot, ...). `flips` ids of these rows are listed per
+task, the most confident mistakes first; `to` takes all of them as JSON.
 
 Runs that were evaluated on different rows are refused.
 """
