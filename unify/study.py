@@ -56,13 +56,13 @@ def check(name: str, few: FewShot | None) -> None:
         raise UnknownName("study", name, STUDIES, field="evaluation.study")
     missing = {
         "demonstrations": few is None
-        or not {0} < set(few.shots) or "gold" not in few.labels or len(few.templates) > 1,
+        or not {0} < set(few.shots) or "gold" not in few.labels or few.templates != (),
         "order": few is None or few.orders != "all" or len(few.shots) != 1 or few.shots[0] < 2,
         "prompts": few is None or not few.templates,
     }
     if missing[name]:
         needed = {
-            "demonstrations": "shots of 0 and more, labels=[gold,random,…], one way of asking",
+            "demonstrations": "shots of 0 and more, labels=[gold,random,…], no templates",
             "order": "orders=all and one number of shots, two or more",
             "prompts": "templates=[…]",
         }

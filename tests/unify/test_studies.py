@@ -122,7 +122,7 @@ def test_settings_that_are_no_study() -> None:
     check_study("order", FewShot(shots=(4,), orders="all"))
     for name, few in (("order", FewShot(shots=(4,))), ("prompts", None),
                       ("order", FewShot(shots=(3, 4), orders="all")),
-                      ("demonstrations", FewShot(shots=(0, 2), templates=("own", "<source>:"))),
+                      ("demonstrations", FewShot(shots=(0, 2), templates=("own",))),
                       ("demonstrations", FewShot(shots=(4,)))):  # fmt: skip
         with pytest.raises(ConfigError, match="cannot be made of"):
             check_study(name, few)
@@ -211,6 +211,26 @@ def test_ways_of_asking_are_compared(
     found, _ = studied("prompts", model, tmp_path, monkeypatch, "evaluation.shots=[1]")
     assert list(found["rows"]) == ["mean of the tasks", "mapping_304", "mapping_305"]
     assert found["names"] == ["0", "1", "2", "3", "4"]
+
+
+def test_a_study_that_fails_leaves_the_report(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = ["evaluate", "evaluation=prompts", f"model.name={model}", *SMALL,
+             "evaluation.shots=[0]", 'evaluation.templates=["<source>"]']  # fmt: skip
+    assert main(given) == 1
+    assert "nothing differs" in capsys.readouterr().err
+    found = json.loads((tmp_path / "runs/mine/report.json").read_text())
+    assert len(found["unseen"]) == 2 and not (tmp_path / "runs/mine/study.json").exists()
+
+
+def test_probing_is_refused_in_a_chat() -> None:
+    for more in ({"orders": "local_entropy"}, {"choose": "information"}, {"choose": "perplexity"}):
+        with pytest.raises(ConfigError, match="what a model says, in a chat") as caught:
+            FewShot(shots=(2,), chat="turns", **more)  # type: ignore[arg-type]
+        assert caught.value.fix == "evaluation.chat=off"
+        FewShot(shots=(2,), **more)  # type: ignore[arg-type]
 
 
 def test_probes_that_the_model_writes(turns: Turns) -> None:
