@@ -1,4 +1,4 @@
-"""unify export run=<run> to=<folder> [push=<user>/<name>]
+"""unify export run=<run> to=<folder> [adapters=true] [push=<user>/<name>]
 unify export lm-eval <task> to=<folder> [split=test] [limit=500] [template=0]
 
 Writes the model of a finished run as a plain Hugging Face folder, which transformers alone loads:
@@ -6,7 +6,9 @@ entail runs for pipeline("zero-shot-classification"), extract runs with a start/
 AutoModelForQuestionAnswering, generate runs for AutoModelForCausalLM or AutoModelForSeq2SeqLM.
 Before it is written, the plain model is compared with the run's own; a head that no plain class
 has (GlobalPointer, say) is refused. Adapters that go into the weights (lora, ia3, bitfit) are
-merged. README.md in the folder is a model card made from the run's report.
+merged; adapters=true keeps those of lora and ia3 apart, as peft.PeftModel.from_pretrained(base,
+folder) loads them, with a base model made here in <folder>/base. README.md in the folder is a model
+card made from the run's report.
 
 `lm-eval` writes a task's prompts as a multiple-choice task of lm-evaluation-harness instead: its
 acc is `unify evaluate … evaluation.rule=sum evaluation.end=false`, its acc_bytes rule=byte.

@@ -44,7 +44,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _head(note: Mapping[str, Any], seen: list[str]) -> dict[str, Any]:
     """The card's own fields. Its licence is the user's to choose, the data's are listed below."""
-    head: dict[str, Any] = {"library_name": "transformers"}
+    head: dict[str, Any] = {"library_name": "peft" if note["base"] else "transformers"}
+    if note["base"] not in (None, "base"):
+        head["base_model"] = note["base"]
     if note["pipeline"]:
         head["pipeline_tag"] = note["pipeline"]
     head["tags"] = ["unify", note["format"]]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from formats.errors import RunError
+from formats.errors import ConfigError, RunError
 
 from ..config import assignments, check_keys, need
 
@@ -19,7 +19,7 @@ NOTE = "unify.json"
 
 def run(arguments: Sequence[str]) -> int:
     values, rest = assignments(arguments)
-    check_keys({**values, **dict.fromkeys(rest)}, ("run", "to", "push"), "export")
+    check_keys({**values, **dict.fromkeys(rest)}, ("run", "to", "push", "adapters"), "export")
     origin = need(values, "run", "export", "runs/<name>")
     to = need(values, "to", "export", "<folder>")
     user = None
@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> int:
         from .push import logged_in
 
         user = logged_in()  # before the work, for it may refuse
-    note = export(str(origin), Path(str(to)))
+    note = export(str(origin), Path(str(to)), values.get("adapters", False))
     print(f"{to}: {note['auto']}" + (f", pipeline {note['pipeline']}" if note["pipeline"] else ""))
     if user is not None:
         from .push import push
@@ -36,8 +36,9 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def export(run: str | Path, to: Path) -> dict[str, Any]:
+def export(run: str | Path, to: Path, adapters: bool = False) -> dict[str, Any]:
     """Writes the folder ``to`` (whole, or not at all) and returns what its unify.json says.
+    ``adapters``: a tuned run's adapters, not merged, for the library `peft`.
 
     Raises ConfigError where no plain class gives the run's scores, RunError.
     """
@@ -45,6 +46,10 @@ def export(run: str | Path, to: Path) -> dict[str, Any]:
     from ..runs import load_run
 
     quiet()
+    if not isinstance(adapters, bool):
+        raise ConfigError(
+            "adapters is not true or false", got=adapters, expected="adapters=true"
+        )
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise RunError(
             "something stands here already", file=str(to), fix="give another to=<folder>"
@@ -54,7 +59,7 @@ def export(run: str | Path, to: Path) -> dict[str, Any]:
     to.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(dir=to.parent, prefix=f".{to.name}-"))
     try:
-        note = write(backbone, format, folder, beside)
+        note = write(backbone, format, folder, beside, adapters)
         if to.exists():
             to.rmdir()
         beside.chmod(0o755)
@@ -64,20 +69,30 @@ def export(run: str | Path, to: Path) -> dict[str, Any]:
     return note
 
 
-def write(backbone: Any, format: Any, folder: Path, to: Path) -> dict[str, Any]:
-    """Model, tokenizer, unify.json and the card, into the existing folder ``to``."""
+def write(
+    backbone: Any, format: Any, folder: Path, to: Path, adapters: bool = False
+) -> dict[str, Any]:
+    """Model (or adapters), tokenizer, unify.json and the card, into the existing folder ``to``."""
+    import torch
+    import transformers
+
+    from . import adapters as apart
     from .asked import hypothesis_template, prompts
     from .card import card
     from .plain import plain
-    from .proof import prove
+    from .proof import ACTIVATION, prove
 
-    made = plain(backbone)
     tokenizer = plain_tokenizer(backbone)
-    if made.model is backbone.model and backbone.layout.kind != "masked":
-        made.model.generation_config = backbone.habits()
-    made.model.save_pretrained(to)
     tokenizer.save_pretrained(to)
-    off = prove(backbone, made.auto, to)
+    if adapters:
+        made = apart.write(backbone, folder, to)
+        model, fix = apart.load(made.auto, to), apart.MERGED
+    else:
+        made = plain(backbone)
+        made.model.save_pretrained(to)
+        auto = getattr(transformers, made.auto)
+        model, fix = auto.from_pretrained(to, dtype=torch.float32), ACTIVATION
+    off = prove(backbone, model, transformers.AutoTokenizer.from_pretrained(to), fix)
     note = {
         "auto": made.auto,
         "pipeline": made.pipeline,
@@ -91,6 +106,8 @@ def write(backbone: Any, format: Any, folder: Path, to: Path) -> dict[str, Any]:
         "off": off,
         "prompts": prompts(backbone, format),
         "run": folder.name,
+        "base": made.base,
+        "revision": backbone.revision,
     }
     (to / NOTE).write_text(json.dumps(note, indent=1, ensure_ascii=False), encoding="utf-8")
     (to / "README.md").write_text(card(note, folder), encoding="utf-8")

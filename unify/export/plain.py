@@ -21,11 +21,15 @@ LABELS = ("not_entailment", "entailment")  # the second one is what zero-shot pi
 
 @dataclass(frozen=True)
 class Plain:
-    """A transformers model, the auto class that loads it, and the pipeline that it fits, if any."""
+    """A transformers model, the auto class that loads it, the pipeline that it fits, if any,
+    the names of those of its modules that the run's head was put into, and where the model stands
+    that adapters are for."""
 
     model: Any
     auto: str
     pipeline: str | None
+    head: tuple[str, ...] = ()
+    base: str | None = None
 
 
 def plain(backbone: Backbone) -> Plain:
@@ -81,6 +85,17 @@ def _put(linear: Any, weight: Tensor, bias: Tensor | None) -> None:
             linear.bias.copy_(0.0 if bias is None else bias)
 
 
+def _holders(model: Any, *layers: nn.Module) -> tuple[str, ...]:
+    """Names of the outermost modules, beside the body's embeddings and layers, that hold
+    ``layers``."""
+    found = []
+    for name, module in model.named_modules():
+        if module in layers:
+            body = f"{model.base_model_prefix}." if name.startswith(model.base_model_prefix) else ""
+            found.append(body + name.removeprefix(body).partition(".")[0])
+    return tuple(dict.fromkeys(found))
+
+
 def _margin(out: nn.Linear, yes: int) -> tuple[Tensor, Tensor]:
     """Of a layer with two classes, one whose logits are zero and the log-odds of ``yes``: then a
     softmax over several labels' entailment logits, which is what the zero-shot pipeline takes, is
@@ -134,7 +149,7 @@ def _pair(backbone: Any) -> Plain:
         )
     _put(layers[0], head.dense.weight, head.dense.bias)
     _put(layers[1], *_margin(head.out, head.yes))
-    return Plain(_labelled(model), auto, "zero-shot-classification")
+    return Plain(_labelled(model), auto, "zero-shot-classification", _holders(model, *layers))
 
 
 def _next_sentence(backbone: Any) -> Plain:
@@ -142,7 +157,7 @@ def _next_sentence(backbone: Any) -> Plain:
     model = _fresh(backbone, auto, num_labels=2)
     # Class 0 of the next-sentence head is "is next".
     _put(model.classifier, *_margin(backbone.model.cls.seq_relationship, 0))
-    return Plain(_labelled(model), auto, "zero-shot-classification")
+    return Plain(_labelled(model), auto, "zero-shot-classification", ("classifier",))
 
 
 def _labelled(model: Any) -> Any:
@@ -157,9 +172,9 @@ def _span(backbone: Any) -> Plain:
     out = backbone.head.out
     if isinstance(getattr(model, "qa_outputs", None), nn.Linear):
         _put(model.qa_outputs, out.weight, out.bias)
-    else:
-        _through_norm(model, out)
-    return Plain(model, auto, None)
+        return Plain(model, auto, None, ("qa_outputs",))
+    _through_norm(model, out)
+    return Plain(model, auto, None, ("head", "classifier"))
 
 
 def _through_norm(model: Any, out: nn.Linear) -> None:
@@ -189,6 +204,8 @@ def _through_norm(model: Any, out: nn.Linear) -> None:
 
 def _language_model(auto: str, pipeline: str | None) -> Any:
     def made(backbone: Any) -> Plain:
+        if backbone.layout.kind != "masked":
+            backbone.model.generation_config = backbone.habits()
         return Plain(backbone.model, auto, pipeline)
 
     return made

@@ -3,7 +3,6 @@ same tokens and the same numbers."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,15 +21,15 @@ PAIRS = (
     ("Überall 東京, half a word-", "Is it so? no"),
 )
 CLOSE = 1e-4  # in logits, relative to the largest of them
+ACTIVATION = (
+    "for a pair head, train with the activation of the architecture's own classifier: "
+    "model.head_options.act=gelu (or tanh, relu)"
+)
 
 
-def prove(backbone: Backbone, auto: str, folder: Path) -> float:
+def prove(backbone: Backbone, model: Any, tokenizer: Any, fix: str) -> float:
     """The largest difference in logits, relative to the largest logit. Raises ConfigError where
-    the tokenizer and the model in ``folder`` do not give what the backbone does."""
-    import transformers
-
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    model: Any = getattr(transformers, auto).from_pretrained(folder, dtype=torch.float32)
+    ``tokenizer`` and ``model``, as they were loaded, do not give what the backbone does."""
     model.to(backbone.device).eval()
     compare = {"span": _span, "pair": _pair, "nsp": _pair}.get(backbone.name, _words)
     worst = 0.0
@@ -44,8 +43,7 @@ def prove(backbone: Backbone, auto: str, folder: Path) -> float:
             "the plain class gives other scores than the run",
             got=f"{type(model).__name__} is off by {worst:.2g}",
             expected=f"below {CLOSE:g} of the largest logit",
-            fix="for a pair head, train with the activation of the architecture's own classifier: "
-            "model.head_options.act=gelu (or tanh, relu)",
+            fix=fix,
         )
     return worst
 

@@ -8,15 +8,43 @@ from typing import Any
 Note = Mapping[str, Any]
 
 
+def _loaded(note: Note, auto: str) -> list[str]:
+    """Lines that make ``tokenizer`` and ``model``."""
+    if note["base"] is None:
+        return [
+            f"from transformers import {auto}, AutoTokenizer",
+            "",
+            'tokenizer = AutoTokenizer.from_pretrained("<this folder>")',
+            f'model = {auto}.from_pretrained("<this folder>")',
+        ]
+    base = "<this folder>/base" if note["base"] == "base" else note["base"]
+    return [
+        "from peft import PeftModel",
+        f"from transformers import {auto}, AutoTokenizer",
+        "",
+        'tokenizer = AutoTokenizer.from_pretrained("<this folder>")',
+        f'base = {auto}.from_pretrained("{base}"{_revision(note)})',
+        'model = PeftModel.from_pretrained(base, "<this folder>")',
+    ]
+
+
+def _revision(note: Note) -> str:
+    return f', revision="{note["revision"]}"' if note["revision"] else ""
+
+
 def _code(*lines: str) -> str:
     return "```python\n" + "\n".join(lines) + "\n```"
 
 
 def _zero_shot(note: Note) -> str:
+    alone = note["base"] is None
     code = _code(
+        *([] if alone else _loaded(note, note["auto"])),
         "from transformers import pipeline",
         "",
-        'ask = pipeline("zero-shot-classification", model="<this folder>")',
+        'ask = pipeline("zero-shot-classification", model="<this folder>")' if alone else
+        'ask = pipeline("zero-shot-classification", model=model.merge_and_unload(), '
+        "tokenizer=tokenizer)",
         f'ask("what a day", ["good", "bad"], hypothesis_template={note["hypothesis_template"]!r})',
     )
     return (
@@ -29,10 +57,7 @@ def _zero_shot(note: Note) -> str:
 
 def _question(note: Note) -> str:
     code = _code(
-        "from transformers import AutoModelForQuestionAnswering, AutoTokenizer",
-        "",
-        'tokenizer = AutoTokenizer.from_pretrained("<this folder>")',
-        'model = AutoModelForQuestionAnswering.from_pretrained("<this folder>")',
+        *_loaded(note, note["auto"]),
         'given = tokenizer("Who paints?", "Ann Lee paints boats.", return_tensors="pt")',
         "out = model(**given)",
         "scores = out.start_logits[0, :, None] + out.end_logits[0]  # [start, end], start <= end",
@@ -55,10 +80,7 @@ def _seq2seq(note: Note) -> str:
 
 def _writes(note: Note, auto: str, answer: str) -> str:
     code = _code(
-        f"from transformers import {auto}, AutoTokenizer",
-        "",
-        'tokenizer = AutoTokenizer.from_pretrained("<this folder>")',
-        f'model = {auto}.from_pretrained("<this folder>")',
+        *_loaded(note, auto),
         'given = tokenizer("<a prompt as below>", return_tensors="pt")',
         "out = model.generate(**given)",
         f"tokenizer.decode({answer}, skip_special_tokens=True)",
@@ -73,7 +95,7 @@ def _writes(note: Note, auto: str, answer: str) -> str:
 
 def _masked(note: Note) -> str:
     return (
-        "`AutoModelForMaskedLM` and `AutoTokenizer` load it. The run scored each listed option by "
+        f"{_code(*_loaded(note, note['auto']))}\n\nThe run scored each listed option by "
         "putting one mask token per token of the option after the prompt, all at once, and taking "
         "the mean log-probability of the option's tokens."
     )

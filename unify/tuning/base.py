@@ -44,7 +44,7 @@ class Tuning(nn.Module):
         raise ConfigError(
             f"the tuning {self.name} does not go into the weights",
             expected="lora, ia3 or bitfit",
-            fix="export the run with its tuning beside the backbone",
+            fix="keep the run folder, and serve it: unify serve run=<run>",
         )
 
 

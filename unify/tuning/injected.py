@@ -44,6 +44,7 @@ class Injected(Tuning):
     """Parts that live within the model's modules."""
 
     mark: ClassVar[str]
+    config: Any  # of `peft`
 
     def own(self, backbone: Backbone) -> Iterator[nn.Parameter]:
         for name, parameter in backbone.model.named_parameters():
@@ -109,7 +110,5 @@ class IA3(Injected):
         super().__init__(backbone)
         inner = list(targets(backbone.model, ("second",)))
         names = [*targets(backbone.model, ("key", "value")), *inner]
-        inject(
-            backbone.model,
-            library().IA3Config(target_modules=names, feedforward_modules=inner),
-        )
+        self.config = library().IA3Config(target_modules=names, feedforward_modules=inner)
+        inject(backbone.model, self.config)
