@@ -269,6 +269,6 @@ def every_row(model: Any, task: Task, split: str, file: str, out: Path) -> int:
             advance(not names or answered % len(names) == 0)
         flush(math.inf)
     print(f"{answered} rows answered, {len(bad)} could not be read -> {out}")
-    for error in bad[:3]:
-        print(error, file=sys.stderr)
+    for first in bad[:3]:
+        print(first, file=sys.stderr)
     return 0 if answered or not bad else 1

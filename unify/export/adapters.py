@@ -94,7 +94,9 @@ def parts(backbone: Any, tuning: Injected) -> tuple[dict[str, Tensor], Any]:
     names the modules which hold them."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    held = {n: m for n, m in backbone.model.named_modules() if isinstance(m, BaseTunerLayer)}
+    held: dict[str, Any] = {
+        n: m for n, m in backbone.model.named_modules() if isinstance(m, BaseTunerLayer)
+    }
     config = copy.copy(tuning.config)
     config.target_modules = list(held)
     if hasattr(config, "feedforward_modules"):
