@@ -225,11 +225,11 @@ def every_row(model: Any, task: Task, split: str, file: str, out: Path) -> int:
     answered = 0
     try:
         opened = out.open("w", encoding="utf-8")
-    except OSError as error:
+    except OSError as failed:
         raise RunError(
             "answers that cannot be written",
             file=str(out),
-            got=error.strerror or error,
+            got=failed.strerror or failed,
             expected="a file in a folder that is there",
             fix="give another out=<file>",
         ) from None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from unify.paired import Difference
 
 LEVEL = 0.05
+SHOWN = 0.0005  # what is less reads as +0.0 points, and counts as equal
 
 
 def chance(p: float) -> str:
@@ -90,8 +91,8 @@ def rows_table(found: RunComparison) -> Table:
 
 def rows_view(found: RunComparison, flips: int) -> Group:
     """The table, what its columns are, and the first ``flips`` ids of each kind."""
-    better = sum(t.difference.value > 0 for t in found.tasks)
-    worse = sum(t.difference.value < 0 for t in found.tasks)
+    better = sum(t.difference.value >= SHOWN for t in found.tasks)
+    worse = sum(t.difference.value <= -SHOWN for t in found.tasks)
     noun = "task" if len(found.macros) == 1 else "result"
     clear = [t for t in found.tasks if t.adjusted < LEVEL]
     parts: list[RenderableType] = [
