@@ -113,9 +113,12 @@ def remove(path: Path) -> None:
     _sum_of(path).unlink(missing_ok=True)
 
 
-def prune(folder: Path, most: int) -> None:
-    """Leaves the ``most`` newest checkpoints."""
-    for path in listed(folder)[most:]:
+def prune(folder: Path, most: int, step: int) -> None:
+    """Leaves the ``most`` newest checkpoints up to ``step``, which was just written. One of a later
+    step was torn when training went on before it, and would push out a whole one."""
+    found = listed(folder)
+    up_to = [path for path in found if step_of(path) <= step]
+    for path in {*found} - {*up_to[:most]}:
         remove(path)
 
 

@@ -105,7 +105,7 @@ class Saver(pl.Callback):
         if error is None:
             self.saved, self._failing = step, False
             if trainer.is_global_zero:
-                checkpoints.prune(self.folder, self.keep)
+                checkpoints.prune(self.folder, self.keep, step)
             return
         trouble = RunError(
             f"the checkpoint behind step {step} cannot be written",

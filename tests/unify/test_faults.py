@@ -228,7 +228,10 @@ def test_harm_to_a_checkpoint_is_seen(tmp_path: Path, harm: str) -> None:
     else:
         total.write_text("")
     assert checkpoints.newest(tmp_path) == tmp_path / "step-2.ckpt"
-    checkpoints.prune(tmp_path, 0)
+    checkpoints.write({"global_step": 5}, tmp_path / "step-5.ckpt")
+    checkpoints.prune(tmp_path, 1, 5)  # the torn one of a later step is not among those kept
+    assert checkpoints.listed(tmp_path) == [tmp_path / "step-5.ckpt"]
+    checkpoints.prune(tmp_path, 0, 5)
     assert list(tmp_path.iterdir()) == [] and checkpoints.newest(tmp_path) is None
 
 
