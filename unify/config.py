@@ -190,6 +190,15 @@ def _explained(name: str, overrides: Sequence[str], error: Exception) -> Excepti
     return ConfigError(text.splitlines()[0], got=list(overrides), fix="see the files under conf/")
 
 
+def several(overrides: Sequence[str]) -> list[str]:
+    """The keys that a sweep goes over: ``seed`` of ``seed=0,1`` and of ``seed=range(0,2)``, none of
+    ``suite.seen=[a,b]``."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return [str(o.key_or_group) for o in parsed if o.is_sweep_override()]
+
+
 def sweep(name: str, overrides: Sequence[str], job: Callable[[Plain, Path], Any]) -> None:
     """Runs ``job(config, folder)`` for every combination of ``overrides`` (Hydra's multirun)."""
     import sys

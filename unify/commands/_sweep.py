@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import SHORT, Plain, sweep
+from ..config import SHORT, Plain, several, sweep
 
 if TYPE_CHECKING:
     from ..report import Report
@@ -48,15 +48,6 @@ def compared(folder: Path, reports: Mapping[str, Report]) -> int:
     show(comparison)
     print(f"\nreport: {folder / 'report.html'}")
     return 0
-
-
-def several(overrides: Sequence[str]) -> list[str]:
-    """The keys that a sweep goes over: ``seed`` of ``seed=0,1`` and of ``seed=range(0,2)``, none of
-    ``suite.seen=[a,b]``."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    return [str(o.key_or_group) for o in parsed if o.is_sweep_override()]
 
 
 def label(folder: Path, swept: Sequence[str]) -> str:
