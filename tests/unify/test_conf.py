@@ -187,6 +187,7 @@ def test_every_choice_starts(
         chosen += ["format=entail", "data=mixture"]
     elif path.parts[0] == "learner" and path.stem != "multitask":  # they learn from episodes
         chosen += ["format=generate", "data=mixture"]
+        chosen += ["learner.steps=1"] * (path.stem == "ppt")
     elif path.parts[0] == "evaluation" and path.stem != "default":  # studies of demonstrations
         chosen += ["format=generate"]
     config = compose("train", [*chosen, *QUICK])
