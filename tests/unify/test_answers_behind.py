@@ -132,6 +132,14 @@ def test_scores_are_computed_once_whatever_asks(tmp_path: Path) -> None:
         computed.append(kept.computed)  # type: ignore[union-attr]
         assert result.notes.get("kept_scores", 0) == (0 if len(values) == 1 else 27)
     assert computed[0] > 0 and computed[1:] == [0, 0, 0]
+    stepped = FewShot(shots=(0, 3), style="plain", steps=(3,), step_lr=5.0)
+    tuned = [
+        evaluate_shots(
+            tiny("llama", "generate"), task, ASK, "test", stepped,
+            Evaluation(resamples=5, cache=cache), limits=lambda split: 9,
+        )[-1] for cache in (tmp_path / "scores", None)
+    ]  # fmt: skip
+    assert tuned[0].examples == tuned[1].examples  # other weights, other scores
     plain = shots_result(tiny("llama", "generate"), task, few, 9, ranking=Ranking(rule="sum"))
     assert values[0] == values[1] == plain.value
     other = tiny("llama", "generate", seed=1)
