@@ -160,6 +160,11 @@ def declarations(whole: bool = True) -> dict[str, Declaration]:
     return look.found
 
 
+def refuse_broken() -> None:
+    """Raises the error of a file that could not be read when declarations were last looked at."""
+    (_last or _look()).refuse()
+
+
 def broken() -> dict[Path, UnifyError]:
     """The files of declarations that cannot be read, and why."""
     return dict(_look().broken)

@@ -101,7 +101,7 @@ def _cataloged(pattern: str, known: Mapping[str, catalogue.Declaration]) -> list
     UnknownName."""
     if pattern in known:
         return [pattern]
-    known = catalogue.declarations()  # refuses where one of them cannot be read
+    catalogue.refuse_broken()  # what the pattern means may stand there
     if pattern.startswith("cluster:"):
         wanted = pattern.removeprefix("cluster:")
         clusters = {n: str(d.raw.get("cluster")) for n, d in known.items()}
