@@ -16,12 +16,15 @@ from tasks.suites import Suite
 
 from . import build, ranks, runs
 from .backbones import Backbone
+from .devices import device_of
+from .precision import numbers_of
 from .quiet import quiet
 from .report import Report, write
 from .study import check, study, write_study
 from .suite_data import called, data_notes, leak_dict, load_suite, met_notes, need_splits
 from .suite_results import contacts, evaluate_suite
 
+TRAINER = ("devices", "accelerator", "precision")
 WINDOW = 4096  # tokens that a pretrained model reads at most, where nothing else is said
 
 Asked = tuple[Backbone, Format, Suite, str]
@@ -104,8 +107,8 @@ def evaluate(config: Mapping[str, Any], folder: Path) -> Report:
     """As :func:`evaluate_here`, by all processes that the environment names together; the first
     of them writes."""
     for key in config.get("trainer") or {}:
-        if key != "devices":
-            raise UnknownName("trainer setting", key, ("devices",), field=f"trainer.{key}")
+        if key not in TRAINER:
+            raise UnknownName("trainer setting", key, TRAINER, field=f"trainer.{key}")
     with ranks.together():
         return evaluate_here(config, folder)
 
@@ -122,12 +125,16 @@ def evaluate_here(config: Mapping[str, Any], folder: Path) -> Report:
     if config["run"] and config.get("model"):
         raise ConfigError("both a run and a model", got=config["run"], fix="leave one of them out")
     _refuse_other(folder)
+    trainer = config.get("trainer") or {}
+    place = device_of(str(trainer.get("accelerator", "cpu")))
+    numbers = numbers_of(str(trainer.get("precision", "32-true")))
     if config["run"] and runs.few_shot(runs.find(config["run"])):
         from .prompts.again import evaluate as again
 
-        return again(config, folder)
+        return again(config, folder, place)
     asked = build.build_suite(config["suite"])
     backbone, format, suite, name = (_of_model if config.get("model") else _of_run)(config, asked)
+    backbone.to(place, numbers)
     with ranks.first():
         ready = load_suite(suite, format, allow_leaks=config["allow_leaks"])
         if ranks.rank() == 0:

@@ -37,6 +37,7 @@ def fit(
     quiet()
     pl.seed_everything(seed, workers=True, verbose=False)
     backbone, format = model.backbone, model.format
+    device = backbone.device
     with tempfile.TemporaryDirectory() as folder:
         task = task_from_rows(rows, Path(folder), kind, declaration)
         reason = format.refusal(task.type) or backbone.refusal(task.type, format.name)
@@ -59,8 +60,8 @@ def fit(
         trainer = pl.Trainer(
             max_steps=steps,
             max_epochs=-1,
-            accelerator="auto",
-            devices=1,
+            accelerator="cpu" if device.type == "cpu" else "auto",
+            devices=1 if device.index is None else [device.index],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -71,5 +72,5 @@ def fit(
         )
         backbone.train()
         trainer.fit(Multitask(backbone, Optimization(lr=lr)), datamodule=data)
-        backbone.eval()
+        backbone.to(device).eval()  # where the trainer leaves it is its own affair
     return curve.losses

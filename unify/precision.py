@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from formats.errors import ConfigError
+
+# What a model computes in when it is only asked, by the names that Lightning has for it.
+NUMBERS = {"32-true": torch.float32, "bf16-true": torch.bfloat16, "16-true": torch.float16}
+
 
 def fast_bf16(accelerator: str = "cpu") -> bool:
     """Whether ``accelerator`` (as Lightning calls it) has instructions for bfloat16."""
@@ -11,3 +16,13 @@ def fast_bf16(accelerator: str = "cpu") -> bool:
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, bool)() for name in known)
+
+
+def numbers_of(precision: str) -> torch.dtype:
+    """The type of the weights of a model that is only asked. Raises ConfigError."""
+    if precision not in NUMBERS:
+        raise ConfigError(
+            "no precision to evaluate in", got=precision, expected=", ".join(NUMBERS),
+            field="trainer.precision",
+        )  # fmt: skip
+    return NUMBERS[precision]

@@ -15,6 +15,7 @@ from tasks.suites import Suite
 from . import backbones, build, checkpoints, processes, runs, sharded
 from .callbacks import Curve, Randomness
 from .data import TaskFeatures
+from .devices import of_trainer
 from .fitting import fit
 from .origin import seen_before, start
 from .prompts import protocol, recipes
@@ -58,7 +59,7 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         raise ConfigError("a suite without seen tasks", got=suite.name, fix="set suite.seen")
     data = config["data"]
     curve, guard = Curve(), build.build_guard(config["trainer"])
-    saved = folder / "checkpoints"
+    saved, place = folder / "checkpoints", of_trainer(config["trainer"])
 
     def trainer(parts: int) -> pl.Trainer:
         """A trainer of ``parts`` micro-batches per optimizer step."""
@@ -148,6 +149,7 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
     runs.same_data(folder, everything)  # no score on other rows than were checked for leaks
     trained = sum(p.numel() for p in backbone.parameters() if p.requires_grad)
     backbones.save(backbone, folder / runs.MODEL)
+    backbone.to(place)  # the trainer has given it back
 
     settings = build.build_evaluation(
         config["evaluation"],

@@ -96,17 +96,20 @@ class Unified:
 
     @classmethod
     def load(cls, run: str | Path, device: str | None = None) -> Unified:
-        """The model of a finished run. Raises RunError."""
+        """The model of a finished run, on ``device`` (:func:`unify.devices.device_of`; the CPU
+        without one). Raises RunError."""
+        from .devices import device_of
         from .quiet import quiet
         from .runs import few_shot, find, load_run, seen_tasks
 
         quiet()
+        place = device_of(device or "cpu")
         if few_shot(find(run)):
             from .prompts.again import Again
 
-            return Again.of(find(run), device)
+            return Again.of(find(run), place)
         backbone, format, _, folder = load_run(run)
-        return cls(backbone.to(device) if device else backbone, format, seen=seen_tasks(folder))
+        return cls(backbone.to(place), format, seen=seen_tasks(folder))
 
     def predict(
         self,

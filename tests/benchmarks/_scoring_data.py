@@ -39,8 +39,19 @@ def rows(count: int, shots: int, seed: int = 0, retrieved: bool = False) -> list
     return out
 
 
-def model(folder: Path, *, width: int, layers: int, vocabulary: int, positions: int = 1280) -> None:
-    """Saves random weights, wide enough for the options' scores to differ, and a byte-level BPE."""
+def model(folder: Path, *, width: int, layers: int, vocabulary: int) -> None:
+    """Saves :func:`built` as a Hugging Face folder."""
+    made, fast = built(width, layers, vocabulary)
+    made.save_pretrained(folder)
+    fast.save_pretrained(folder)
+
+
+def built(
+    width: int, layers: int, vocabulary: int, positions: int = 1280, device: str = "cpu",
+    dtype: str = "float32", spread: float = 2.0,
+) -> tuple[Any, Any]:  # fmt: skip
+    """Random weights, ``spread`` times as wide as usual so that the options' scores differ, and a
+    byte-level BPE."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
@@ -65,23 +76,22 @@ def model(folder: Path, *, width: int, layers: int, vocabulary: int, positions: 
         model_max_length=positions,
     )
     torch.manual_seed(0)
-    built = GPT2LMHeadModel(
-        GPT2Config(
-            n_embd=width,
-            n_layer=layers,
-            n_head=max(1, width // 64),
-            n_positions=positions,
-            vocab_size=vocabulary,
-            bos_token_id=fast.bos_token_id,
-            eos_token_id=fast.eos_token_id,
-        )
+    config = GPT2Config(
+        n_embd=width,
+        n_layer=layers,
+        n_head=max(1, width // 64),
+        n_positions=positions,
+        vocab_size=vocabulary,
+        bos_token_id=fast.bos_token_id,
+        eos_token_id=fast.eos_token_id,
     )
+    with torch.device(device):
+        made = GPT2LMHeadModel(config)
     with torch.no_grad():
-        for parameter in built.parameters():
+        for parameter in made.parameters():
             if parameter.ndim > 1:
-                parameter.mul_(2)
-    built.save_pretrained(folder)
-    fast.save_pretrained(folder)
+                parameter.mul_(spread)
+    return made.to(getattr(torch, dtype)).eval(), fast
 
 
 def write(path: Path, data: list[dict[str, Any]]) -> None:

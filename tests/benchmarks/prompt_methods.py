@@ -4,7 +4,8 @@ Every cell is a run of its own (`unify train experiment=few_shot learner=… tas
 all of one encoder with a language-model head, which is pre-trained first if the cache has none.
 Runs in `--runs` that are finished are not repeated: a benchmark that `--minutes` stopped (no run is
 started after so many) goes on when it is started again, and the table says what is missing.
-`--quick` is a smoke test, `--methods` and `--also` choose methods.
+`--quick` is a smoke test, `--methods` and `--also` choose methods, `--jobs` cells run side by side,
+`--overrides trainer=gpu trainer.precision=32-true` stand last in every run.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import multiprocessing
 import sys
 import time
+import traceback
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from tasks.sources import cache_root
@@ -60,6 +64,18 @@ def run(arguments: list[str]) -> float | None:
     return None if failed else time.perf_counter() - begun
 
 
+def cell(folder: Path, arguments: list[str], until: float) -> str | None:
+    """Runs one cell, unless it is later than ``until`` (seconds since the epoch); what to tell."""
+    if time.time() > until:
+        return None
+    try:
+        seconds = run(arguments)
+    except Exception:  # the other cells go on
+        traceback.print_exc()
+        seconds = None
+    return f"{folder.name}: {'failed' if seconds is None else f'{seconds:.0f} s'}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=Path, default=Path("runs/prompt_methods"))
@@ -71,16 +87,18 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--test", type=int, default=200)
     parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--jobs", type=int, default=1, help="processes, a run each at a time")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--overrides", nargs="*", default=[], help="key=value of unify train")
     given = parser.parse_args()
     if given.quick:
         given.tasks, given.seeds, given.steps, given.test = given.tasks[:1], [0, 1], 2, 20
         given.shots = min(given.shots, 4)
     methods = [*given.methods, *(ALSO if given.also else ())]
-    begun = time.perf_counter()
+    begun, until = time.perf_counter(), time.time() + 60 * given.minutes
     if not (cache_root() / "models" / "minilm_mlm").exists():
         print(f"pre-training: {run(['pretrain', *PRETRAIN])} s", flush=True)
-    folders = []
+    folders, left = [], []
     # Seeds outermost: a benchmark that is stopped has all methods on the first seeds.
     cells = [(s, t, m) for s in given.seeds for t in given.tasks for m in methods]
     for seed, task, method in cells:
@@ -88,13 +106,19 @@ def main() -> int:
         folders.append(folder)
         if (folder / "report.json").exists():
             continue
-        if time.perf_counter() - begun > 60 * given.minutes:
-            continue
         name = folder.relative_to("runs") if folder.is_relative_to("runs") else folder.resolve()
         asked = [*overrides(method, task, given.shots, seed, given.steps),
-                 f"protocol.test={given.test}", f"name={name}"]  # fmt: skip
-        seconds = run(["train", *asked])
-        print(f"{folder.name}: {'failed' if seconds is None else f'{seconds:.0f} s'}", flush=True)
+                 f"protocol.test={given.test}", f"name={name}", *given.overrides]  # fmt: skip
+        left.append((folder, ["train", *asked], until))
+    if given.jobs == 1:
+        for one in left:
+            print(cell(*one) or f"{one[0].name}: not started", flush=True)
+    else:
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(given.jobs, spawn) as pool:
+            for done in as_completed([pool.submit(cell, *one) for one in left]):
+                if done.result():
+                    print(done.result(), flush=True)
     table = of_folders(folders)
     if table is None:
         print("no run finished")

@@ -2,7 +2,7 @@
 
 Every method takes the same rows; what it computes is counted as it stands in its batches, its own
 virtual positions included. A step is loss, gradient, clipping and optimizer. The optimiser's state
-must be two numbers per trained parameter.
+must be two numbers per trained parameter. ``--device gpu --rows 16`` measures on a GPU.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tasks import catalogue
 from unify import build
 from unify.backbones import Backbone
 from unify.config import compose
+from unify.devices import device_of
 from unify.learners import Optimization
 from unify.quiet import quiet
 from unify.suite_data import features
@@ -36,13 +37,16 @@ METHODS = (
 class Method:
     """One backbone tuned one way, its batches and its optimizer."""
 
-    def __init__(self, name: str, overrides: list[str], steps: int, size: int) -> None:
+    def __init__(
+        self, name: str, overrides: list[str], steps: int, size: int, device: torch.device
+    ) -> None:
         config = compose("train", [f"tuning={name}", *overrides])
         torch.manual_seed(0)
         format, suite = build.build_format(config["format"]), build.build_suite(config["suite"])
         tasks = [t for t in map(catalogue.load, suite.seen) if format.supports(t.type)]
         self.backbone: Backbone = build.build_backbone(config["model"], format, suite)
         build.tune(config["tuning"], self.backbone, tasks)
+        self.backbone.to(device)
         self.trained, self.parameters = counts(self.backbone)
         found = features(
             tasks, format, self.backbone.coder, "train", "preparing", train=True, limit=size
@@ -54,7 +58,7 @@ class Method:
         for _ in range(steps):
             drawn = torch.randint(len(rows), (size,), generator=order).tolist()
             chosen = [rows[k] for k in drawn]
-            self.batches.append(collate(chosen, self.backbone.layout, kind))
+            self.batches.append(collate(chosen, self.backbone.layout, kind).to(device))
         self.optimizer = Optimization(schedule="constant").configure(self.backbone, steps)[
             "optimizer"
         ]
@@ -72,6 +76,8 @@ class Method:
             moving = [p for g in self.optimizer.param_groups for p in g["params"]]
             torch.nn.utils.clip_grad_norm_(moving, 1.0)
             self.optimizer.step()
+            if batch.ids.is_cuda:
+                torch.cuda.synchronize()
             self.whole.append(time.perf_counter() - begun)
             found.append(self.whole[-1] / batch.ids.numel())
         self.fastest = min(self.fastest, statistics.median(self.whole))
@@ -91,6 +97,7 @@ def main() -> None:
     arguments.add_argument("--repeats", type=int, default=5)
     arguments.add_argument("--rows", type=int, default=2, help="per step, with all their options")
     arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--device", default="cpu")
     arguments.add_argument(
         "--overrides", nargs="*", help="key=value of unify train",
         default=["format=entail", "model=minilm", "suite.seen=[sample_trade_goods]"],
@@ -99,8 +106,9 @@ def main() -> None:
     quiet()
     torch.set_num_threads(options.threads)
     methods: dict[str, Any] = {}
+    device = device_of(options.device)
     for name in options.methods.split(","):
-        methods[name] = Method(name, options.overrides, options.steps, options.rows)
+        methods[name] = Method(name, options.overrides, options.steps, options.rows, device)
         methods[name].steps()  # warm
     calls: dict[str, Callable[[], float]] = {n: m.steps for n, m in methods.items()}
     times: dict[str, Figures] = side_by_side(calls, options.repeats)

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,6 +29,16 @@ for _name, _file in _HELPERS.items():
         _module = importlib.util.module_from_spec(_spec)
         sys.modules[_name] = _module
         _spec.loader.exec_module(_module)
+
+if sys.modules["unify_helpers"].DEVICE != "cpu":
+    # Tests hand a model what they collate: it should lie where the tiny models do. The product's
+    # own modules are imported by now, and move theirs by themselves.
+    from formats import collate as _collate
+
+    def _there(*args: Any, _made: Any = _collate.collate, **kwargs: Any) -> Any:
+        return _made(*args, **kwargs).to(sys.modules["unify_helpers"].DEVICE)
+
+    _collate.collate = _there
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,8 +1,12 @@
-"""Tiny models and small tasks for the tests of this folder."""
+"""Tiny models and small tasks for the tests of this folder.
+
+`UNIFY_TEST_DEVICE=cuda pytest …` puts the tiny models, and the runs of `test_conf`, on a GPU.
+"""
 
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +25,9 @@ from unify import own
 from unify.backbones import Backbone, build
 from unify.learners.optim import Optimization
 from unify.prompts.shots import Budget, Shots
+
+DEVICE = os.environ.get("UNIFY_TEST_DEVICE", "cpu")
+ACCELERATOR = "cpu" if DEVICE == "cpu" else "gpu"
 
 TINY: dict[str, dict[str, Any]] = {
     "modernbert": {
@@ -67,7 +74,7 @@ def tiny(
         for parameter in backbone.parameters():
             if parameter.ndim > 1:
                 parameter.mul_(spread)
-    return backbone.eval()
+    return backbone.to(DEVICE).eval()
 
 
 ML = (
@@ -90,7 +97,7 @@ def chatty(template: str | None = ML, window: int = 400) -> Backbone:
         for parameter in backbone.parameters():
             if parameter.ndim > 1:
                 parameter.mul_(4.0)
-    return backbone.eval()
+    return backbone.to(DEVICE).eval()
 
 
 def stored(
@@ -153,18 +160,19 @@ def greedy(asked: Any, source: str, tokens: int) -> list[int]:
     """What the language model of ``asked`` (a backbone, or a scoring engine) writes behind
     ``source``: at most ``tokens`` tokens, one by one, the whole prefix read every time."""
     layout, coder, model = asked.coder.layout, asked.coder, asked.model
-    (ids,) = coder.ids([source])
-    prompt = [*layout.single_before, *ids]
+    (own,) = coder.ids([source])
+    prompt = [*layout.single_before, *own]
     written: list[int] = []
     with torch.inference_mode():
         while len(written) < tokens:
             if layout.kind == "causal":
-                logits = model(input_ids=torch.tensor([[*prompt, *written]])).logits
+                ids = torch.tensor([[*prompt, *written]], device=model.device)
+                logits = model(input_ids=ids).logits
             else:
                 begun = [model.config.decoder_start_token_id, *written]
                 logits = model(
-                    input_ids=torch.tensor([[*prompt, *layout.single_after]]),
-                    decoder_input_ids=torch.tensor([begun]),
+                    input_ids=torch.tensor([[*prompt, *layout.single_after]], device=model.device),
+                    decoder_input_ids=torch.tensor([begun], device=model.device),
                 ).logits
             token = int(logits[0, -1].argmax())
             if token == layout.eos:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from unify_helpers import ACCELERATOR
 
 from formats import FORMATS
 from tasks import catalogue, suites
@@ -159,7 +160,7 @@ QUICK = [
     "suite.seen=[sample_trade_goods,sample_mining_who]", "suite.unseen=[sample_sea_state]",
     "suite.limits.train=16", "suite.limits.test=4", "trainer.max_steps=2",
     "trainer.val_check_interval=null", "trainer.early_stopping=null", "trainer.threads=1",
-    "trainer.precision=32-true", "trainer.accelerator=cpu", "data.batch_size=2",
+    "trainer.precision=32-true", f"trainer.accelerator={ACCELERATOR}", "data.batch_size=2",
     "data.validation_rows=2", "evaluation.resamples=10", "evaluation.tokens=2000",
     "report.examples=1",
 ]

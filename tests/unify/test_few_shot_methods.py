@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 from format_tokenizers import made
-from unify_helpers import MOODS, shots_of, tiny
+from unify_helpers import DEVICE, MOODS, shots_of, tiny
 
 from formats.errors import ConfigError
 from formats.examples import TextClassification
@@ -154,11 +154,12 @@ def test_a_t5_fills_in_too() -> None:
     model = tiny("t5", "generate").model
     following = found.t5_following(model, [[5, 6, 7], [8, 9]], [0])
     table = following([(4,), (5,)])
+    begun = torch.tensor([[0, 4]], device=DEVICE)
     with torch.inference_mode():
-        one = model(input_ids=torch.tensor([[5, 6, 7]]),
-                    decoder_input_ids=torch.tensor([[0, 4]])).logits[0, -1].log_softmax(-1)
-        two = model(input_ids=torch.tensor([[8, 9]]),
-                    decoder_input_ids=torch.tensor([[0, 4]])).logits[0, -1].log_softmax(-1)
+        one = model(input_ids=torch.tensor([[5, 6, 7]], device=DEVICE),
+                    decoder_input_ids=begun).logits[0, -1].log_softmax(-1).cpu()
+        two = model(input_ids=torch.tensor([[8, 9]], device=DEVICE),
+                    decoder_input_ids=begun).logits[0, -1].log_softmax(-1).cpu()
     assert torch.allclose(table[0], one + two, atol=1e-4)
 
 
@@ -238,10 +239,12 @@ def test_a_protocol_without_shots_is_refused(
 
 
 def test_a_device_that_is_not_used_is_refused() -> None:
-    for trainer in ({"accelerator": "gpu", "devices": 1}, {"accelerator": "cpu", "devices": 2}):
-        with pytest.raises(ConfigError, match="on the CPU"):
-            recipes.on_cpu(trainer)
-    recipes.on_cpu({"accelerator": "cpu", "devices": 1})
+    for setting, match in (({"devices": 2}, "one process"), ({"precision": "16-mixed"}, "single"),
+                           ({"accelerator": "tpu"}, "no such device")):  # fmt: skip
+        with pytest.raises(ConfigError, match=match):
+            recipes.one_device({"accelerator": "cpu", "devices": 1, **setting})
+    there = {"accelerator": "cpu", "devices": 1, "precision": "bf16-mixed"}
+    assert recipes.one_device(there) == (torch.device("cpu"), True)
 
 
 def test_open_tasks_are_refused_with_the_reason(tmp_path: Path) -> None:

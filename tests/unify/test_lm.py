@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from unify_helpers import encoded, greedy, moods, stored, tiny
+from unify_helpers import DEVICE, encoded, greedy, moods, stored, tiny
 
 from formats.collate import collate
 from formats.entail import Entail
@@ -50,19 +50,19 @@ def token_log_probabilities(
         if layout.kind == "masked":
             blanks = max(map(len, coder.ids([coder.target(each) for each in options])))
             ids = [*begin, *s, *([layout.mask] * blanks), *end]
-            logits = model(input_ids=torch.tensor([ids])).logits[0]
+            logits = model(input_ids=torch.tensor([ids], device=DEVICE)).logits[0]
             at = range(len(begin) + len(s), len(begin) + len(s) + len(o))
         elif layout.kind == "causal":
             o = [*o, layout.eos]
             ids = [*begin, *s, *o]
-            logits = model(input_ids=torch.tensor([ids])).logits[0]
+            logits = model(input_ids=torch.tensor([ids], device=DEVICE)).logits[0]
             at = range(len(ids) - len(o) - 1, len(ids) - 1)
         else:
             o = [*o, layout.eos]
             given = [model.config.decoder_start_token_id, *o[:-1]]
             logits = model(
-                input_ids=torch.tensor([[*begin, *s, *end]]),
-                decoder_input_ids=torch.tensor([given]),
+                input_ids=torch.tensor([[*begin, *s, *end]], device=DEVICE),
+                decoder_input_ids=torch.tensor([given], device=DEVICE),
             ).logits[0]
             at = range(len(o))
         table = logits.double().log_softmax(-1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from unify_helpers import tiny
+from unify_helpers import DEVICE, tiny
 
 from formats.errors import ConfigError, UnknownName
 from unify import pretraining as p
@@ -73,7 +73,8 @@ def test_what_is_asked_is_what_was_hidden(objective: str) -> None:
     whole = tokenizer(texts, padding=True)["input_ids"]
     flat = torch.tensor(whole).flatten()
     assert torch.equal(flat[batch.places], batch.gold)
-    assert outputs(backbone.model, batch).shape == (len(batch.gold), len(tokenizer))
+    found = outputs(backbone.model, batch.to(DEVICE))
+    assert found.shape == (len(batch.gold), len(tokenizer))
 
 
 def test_autoregressive_asks_for_the_next_token() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from unify_helpers import mood_task, tiny
+from unify_helpers import DEVICE, mood_task, tiny
 
 from formats import Entail, Generate
 from formats.errors import ConfigError
@@ -84,7 +84,9 @@ def by_hand(backbone: Backbone, text: str | None = None) -> list[tuple[list[list
         for option in backbone.coder.ids([" " + o for o in asked.options]):
             target = [*option, backbone.layout.eos]
             with torch.no_grad():
-                logits = backbone.model(torch.tensor([[*context, *target]])).logits[0]
+                logits = backbone.model(
+                    torch.tensor([[*context, *target]], device=DEVICE)
+                ).logits[0]
             logs = logits.log_softmax(-1)[len(context) - 1 : -1]
             found.append([float(line[t]) for line, t in zip(logs, target, strict=True)])
         out.append((found, asked.options))
@@ -126,7 +128,8 @@ def test_the_perplexity_of_a_statement(run: Run) -> None:
     for option, value in zip(asked.options, first["scores"], strict=True):
         ids = [*begin, *context, *coder.ids([" " + option])[0], layout.eos]
         with torch.no_grad():
-            loss = backbone.model(torch.tensor([ids]), labels=torch.tensor([ids])).loss
+            read = torch.tensor([ids], device=DEVICE)
+            loss = backbone.model(read, labels=read).loss
         assert value == pytest.approx(-float(loss), abs=1e-4)  # minus log perplexity
 
 

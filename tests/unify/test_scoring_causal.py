@@ -11,7 +11,7 @@ import torch
 from format_tokenizers import made
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unify_helpers import tiny
+from unify_helpers import DEVICE, tiny
 
 from formats.errors import ConfigError
 from unify.backbones import build
@@ -43,7 +43,7 @@ def backbone(shape: str) -> Any:
         for parameter in built.parameters():
             if parameter.ndim > 1:
                 parameter.mul_(6)
-    return built.eval()
+    return built.to(DEVICE).eval()
 
 
 @pytest.fixture(scope="module", params=SHAPES)

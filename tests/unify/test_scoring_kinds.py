@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from unify_helpers import tiny
+from unify_helpers import DEVICE, tiny
 
 from formats.errors import ConfigError, UnknownName
 from unify.scoring import Coded, Engine, Request
@@ -25,10 +25,12 @@ def by_hand(backbone: Any, request: Request, end: bool) -> list[float]:
     layout, coder, model = backbone.layout, backbone.coder, backbone.model
     (source,), (target,) = coder.ids([request.context]), coder.ids([request.continuation])
     target = [*target, *([layout.eos] if end else [])]
+    begun = [*layout.single_before, *source, *layout.single_after]
+    given = [model.config.decoder_start_token_id, *target[:-1]]
     with torch.inference_mode():
         logits = model(
-            input_ids=torch.tensor([[*layout.single_before, *source, *layout.single_after]]),
-            decoder_input_ids=torch.tensor([[model.config.decoder_start_token_id, *target[:-1]]]),
+            input_ids=torch.tensor([begun], device=DEVICE),
+            decoder_input_ids=torch.tensor([given], device=DEVICE),
         ).logits[0]
     table = logits.double().log_softmax(-1)
     return [table[k, t].item() for k, t in enumerate(target)]
@@ -114,7 +116,9 @@ def test_masked_options_are_scored_whole(estimator: Any) -> None:
             shown = [layout.mask if i in hidden else t for i, t in enumerate(target)]
             ids = [*layout.single_before, *before, *shown, *behind, *layout.single_after]
             with torch.inference_mode():
-                logits = model(input_ids=torch.tensor([ids])).logits[0].double()
+                logits = model(
+                    input_ids=torch.tensor([ids], device=DEVICE)
+                ).logits[0].double()
             at = len(layout.single_before) + len(before) + k
             total += logits[at].log_softmax(-1)[target[k]].item()
         assert score.logprob == pytest.approx(total, abs=1e-4)

@@ -42,7 +42,9 @@ def rewarded(score: Tensor, policy: Tensor, reference: Tensor, mask: Tensor, bet
     last token (Ziegler et al. 2019, eq. 2)."""
     tokens = -beta * (policy - reference) * mask
     last = mask.long().sum(1) - 1
-    return tokens.index_put((torch.arange(len(score)), last), score, accumulate=True)
+    return tokens.index_put(
+        (torch.arange(len(score), device=last.device), last), score, accumulate=True
+    )
 
 
 class Advantages(NamedTuple):

@@ -83,7 +83,7 @@ def ppo(
     their tokens (:func:`~unify.alignment.policy.pair`). With ``saved``, iterations of an earlier
     call are told again, and training goes on behind them."""
     model, reference = engine.model, frozen(engine.model)
-    head = nn.Linear(model.config.get_text_config().hidden_size, 1)
+    head = nn.Linear(model.config.get_text_config().hidden_size, 1, device=model.device)
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     both = nn.ModuleList([model, head])
@@ -138,7 +138,7 @@ def _roll(
     written = write_samples(engine, [prompts[i][0] for i in places], writing, 1, numbers)
     pairs = [Pair(prompts[i][1].prompt, w[0].ids) for i, w in zip(places, written, strict=True)]
     old, held = read(engine, engine.model, pairs), read(engine, reference, pairs)
-    score = reward(places, pairs, [w[0].text for w in written])
+    score = reward(places, pairs, [w[0].text for w in written]).to(old.hidden.device)
     values = head(old.hidden)[..., 0] * old.mask
     rewards = losses.rewarded(score, old.logprobs, held.logprobs, old.mask, how.beta)
     found = losses.gae(rewards, values, old.mask, how.gamma, how.lam)

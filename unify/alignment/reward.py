@@ -28,7 +28,8 @@ class RewardModel(nn.Module):
         super().__init__()
         self.engine = engine
         self.model = copy.deepcopy(engine.model)
-        self.head = nn.Linear(engine.model.config.get_text_config().hidden_size, 1)
+        width = engine.model.config.get_text_config().hidden_size
+        self.head = nn.Linear(width, 1, device=engine.model.device)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.center, self.scale = 0.0, 1.0
@@ -101,8 +102,9 @@ def train_discriminator(
     are log-odds."""
     made, found = optimizer(model, how), []
     for places in draws(len(pairs), how, seed):
-        wanted = torch.tensor([float(labels[i]) for i in places])
-        loss = losses.binary(model([pairs[i] for i in places]), wanted)
+        scores = model([pairs[i] for i in places])
+        wanted = torch.tensor([float(labels[i]) for i in places], device=scores.device)
+        loss = losses.binary(scores, wanted)
         step(model, made, loss, how)
         found.append(float(loss.detach()))
     return found

@@ -21,6 +21,7 @@ weights, data, settings or code have changed (report.examples=0 writes no rows, 
   suite=sample            conf/suite, or suite.unseen=[task,cluster:<name>,glob*]
   suite.held_out=true     the tasks that it was trained on as well, on a split left out of that
   trainer.devices=2       processes that share the rows (torchrun works, too)
+  trainer.accelerator=cpu trainer.precision=bf16-true   auto: a GPU where there is one
   evaluation.tokens=8192  padded tokens per batch
 """
 

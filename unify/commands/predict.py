@@ -19,7 +19,7 @@ a row or line that could not be read. task= asks as that task does (labels, word
 rows of a file or of one of its splits.
 
 run=[<run>,<run>] asks several runs that were tuned (tuning=lora …) on one backbone, in one batch;
-each record then has its "run".
+each record then has its "run". device=gpu asks on a GPU, device=auto where there is one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from ..config import Plain, assignments, check_keys, need
 if TYPE_CHECKING:
     from tasks.task import Task
 
-COMMON = ("run", "type", "instruction", "file", "out", "fields", "language")
+COMMON = ("run", "type", "instruction", "file", "out", "fields", "language", "device")
 NEEDS: dict[str, tuple[str, ...]] = {
     "classify": ("labels", "text_b"),
     "multilabel": ("labels", "text_b"),
@@ -73,7 +73,7 @@ def run(arguments: Sequence[str]) -> int:
             got=list(arguments),
             expected='unify predict … "a text", or file=rows.csv',
         )
-    model = loaded(origin)
+    model = loaded(origin, values)
     model.language = str(values.get("language", "en"))
     if texts:
         for text in texts:
@@ -101,7 +101,7 @@ def of_task(origin: Any, values: Plain, texts: Sequence[str]) -> int:
 
     from ..own import like
 
-    check_keys(values, ("run", "task", "file", "split", "out"), "predict task=")
+    check_keys(values, ("run", "task", "file", "split", "out", "device"), "predict task=")
     if texts or ("file" in values) == ("split" in values):
         raise ConfigError(
             "predict task= asks either a file or a split",
@@ -113,11 +113,11 @@ def of_task(origin: Any, values: Plain, texts: Sequence[str]) -> int:
     if "file" in values:
         path = Path(str(values["file"]))
         out = out_of(values, path.with_suffix(""))
-        return every_row(loaded(origin), like(task, path), "data", str(path), out)
+        return every_row(loaded(origin, values), like(task, path), "data", str(path), out)
     split = str(values["split"])
     out = out_of(values, Path(f"{task.name}.{split}"))
     task = dataclasses.replace(task, unlabelled=task.unlabelled | {split})
-    return every_row(loaded(origin), task, split, task.source.place(split), out)
+    return every_row(loaded(origin, values), task, split, task.source.place(split), out)
 
 
 def out_of(values: Plain, asked: Path) -> Path:
@@ -125,15 +125,16 @@ def out_of(values: Plain, asked: Path) -> Path:
     return Path(str(values.get("out") or asked.with_name(f"{asked.name}.results.jsonl")))
 
 
-def loaded(origin: Any) -> Any:
-    """The model of a run, or of several that were tuned on one backbone."""
+def loaded(origin: Any, values: Plain) -> Any:
+    """The model of a run, or of several that were tuned on one backbone, on ``device=``."""
+    device = str(values.get("device", "cpu"))
     if isinstance(origin, list):
         from ..tuning.several import Several
 
-        return Several([str(o) for o in origin])
+        return Several([str(o) for o in origin], device)
     from ..unified import Unified
 
-    return Unified.load(origin)
+    return Unified.load(origin, device)
 
 
 def _words(values: Plain, key: str) -> list[str]:

@@ -11,6 +11,7 @@ finds it, with pretrain.json beside it (texts, steps, loss and accuracy before a
   steps=200 tokens=2048 longest=64           optimizer steps, padded tokens of each, tokens per text
   lr=3e-4 head_lr=2e-3 head=0.2 seed=0       the first share of the steps trains the head alone
   bf16=false threads=1                       true, false, or auto: where the processor has it
+  device=cpu                                 or gpu, or auto: a GPU where there is one
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def run(arguments: Sequence[str]) -> int:
 
     values, rest = assignments(arguments)
     fields = [f.name for f in dataclasses.fields(Pretraining)]
-    own = ("model", "name", "tasks", "rows", "threads")
+    own = ("model", "name", "tasks", "rows", "threads", "device")
     check_keys({**values, **dict.fromkeys(rest)}, (*own, *fields), "pretrain")
     quiet()
     given: dict[str, Any] = {
@@ -52,6 +53,7 @@ def run(arguments: Sequence[str]) -> int:
         int(values.get("rows", 400)),
         settings,
         int(values.get("threads", 1)),
+        str(values.get("device", "cpu")),
     )
     print(folder)
     return 0
@@ -68,8 +70,9 @@ def number(name: str, value: Any) -> float:
 
 
 def made(
-    origin: str, name: str, tasks: Sequence[str], rows: int, settings: Any, threads: int
-) -> Path:
+    origin: str, name: str, tasks: Sequence[str], rows: int, settings: Any, threads: int,
+    device: str,
+) -> Path:  # fmt: skip
     """The folder of the trained model in the cache; what is there already is not trained again."""
     import torch
     import transformers
@@ -79,6 +82,7 @@ def made(
     from tasks.sources import cache_root
 
     from ..backbones.factory import located
+    from ..devices import device_of
     from ..pretraining import evaluate, pretrain
     from ..pretraining.corpus import corpus, split
     from ..progress import progress
@@ -98,6 +102,7 @@ def made(
         return folder
     begun = time.perf_counter()
     torch.set_num_threads(threads)
+    where = device_of(device)
     texts = corpus(tasks, rows)
     train, held = split([t for own in texts.values() for t in own], HELD)
     if len(train) < HELD:
@@ -117,6 +122,7 @@ def made(
     model, info = getattr(transformers, kind).from_pretrained(
         place, dtype=torch.float32, output_loading_info=True
     )
+    model = model.to(where)
     fresh = sorted(info["missing_keys"])
     before = evaluate(model, tokenizer, held, settings)
     with progress(f"pre-training {name}", settings.steps, "steps") as advance:

@@ -68,6 +68,10 @@ class Batch(NamedTuple):
     places: Tensor
     gold: Tensor
 
+    def to(self, device: torch.device | str) -> Batch:
+        inputs = {name: tensor.to(device) for name, tensor in self.inputs.items()}
+        return Batch(inputs, self.places.to(device), self.gold.to(device))
+
 
 def _padded(rows: Sequence[Sequence[int]], fill: int) -> Tensor:
     width = max(map(len, rows))
@@ -207,7 +211,8 @@ def pretrain(
     ]
     alone = round(settings.head * settings.steps) if fresh else 0
     losses: list[float] = []
-    halved = fast_bf16() if settings.bf16 == "auto" else bool(settings.bf16)
+    device = next(model.parameters()).device
+    halved = fast_bf16(device.type) if settings.bf16 == "auto" else bool(settings.bf16)
     model.train()
     stages = ((alone, settings.head_lr, True), (settings.steps - alone, settings.lr, False))
     for count, rate, only_head in stages:
@@ -218,8 +223,8 @@ def pretrain(
         plan = Optimization(lr=rate, warmup=0.05).configure(model, count)
         optimizer, schedule = plan["optimizer"], plan["lr_scheduler"]["scheduler"]
         for _ in range(count):
-            batch = next(streams[len(losses) % len(streams)])
-            with torch.autocast("cpu", torch.bfloat16, enabled=halved):
+            batch = next(streams[len(losses) % len(streams)]).to(device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=halved):
                 loss = cross_entropy(outputs(model, batch), batch.gold)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -246,7 +251,7 @@ def evaluate(
         begun = time.perf_counter()
         with torch.inference_mode():
             for _ in range(most):
-                batch = next(stream)
+                batch = next(stream).to(next(model.parameters()).device)
                 logits = outputs(model, batch)
                 loss += float(cross_entropy(logits, batch.gold, reduction="sum"))
                 right += float((logits.argmax(-1) == batch.gold).sum())

@@ -8,6 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from formats.errors import ConfigError, RowError
 from formats.examples import Answer, Example
 from formats.instances import Raw, Scores
@@ -32,7 +34,7 @@ class Again(Unified):
         self.model = model
 
     @classmethod
-    def of(cls, origin: Path, device: str | None = None) -> Again:
+    def of(cls, origin: Path, device: torch.device | str = "cpu") -> Again:
         """The model of the run in ``origin``. Raises RunError."""
         return cls(saved.load(origin / runs.MODEL, device), origin)
 
@@ -92,9 +94,9 @@ def why_not(model: saved.OneTask, task: Task) -> str | None:
     return None
 
 
-def evaluate(config: Mapping[str, Any], folder: Path) -> Report:
-    """What ``unify evaluate`` does for a few-shot run: the suite's tasks that have its labels.
-    Raises ConfigError."""
+def evaluate(config: Mapping[str, Any], folder: Path, device: torch.device | str = "cpu") -> Report:
+    """What ``unify evaluate`` does for a few-shot run, on ``device``: the suite's tasks that have
+    its labels. Raises ConfigError."""
     from ..evaluate import behind
 
     begun = time.perf_counter()
@@ -107,7 +109,7 @@ def evaluate(config: Mapping[str, Any], folder: Path) -> Report:
     if build.build_few_shot(config["evaluation"], format) is not None:
         raise ConfigError("a few-shot model is asked without demonstrations",
                           fix="evaluation=default")  # fmt: skip
-    model = saved.load(origin / runs.MODEL)
+    model = saved.load(origin / runs.MODEL, device)
     suite = behind(build.build_suite(config["suite"]), trained, origin)
     ready = load_suite(suite, format, allow_leaks=config["allow_leaks"])
     runs.write_config(folder, config)

@@ -26,6 +26,7 @@ class Cloze:
     """A masked language model and its tokenizer; ``kind`` is that of a token's score, ``coder`` one
     of another layout than the backbone's own.
 
+    The model may be on a GPU; scores and states come back to the CPU, where all else is computed.
     A word's score is the mean over its tokens, each predicted from a blank of its own with the
     others blank as well. Words of one length share their pass.
     """
@@ -85,7 +86,8 @@ class Cloze:
         """The last hidden state at one blank: ``[rows, width]``."""
         inputs, places = self.inputs(self.rows(sides, 1), 1)
         states = self.model.base_model(**inputs).last_hidden_state
-        return states.reshape(-1, states.shape[-1])[places[:, 0]].float()  # type: ignore[no-any-return]
+        found = states.reshape(-1, states.shape[-1])[places[:, 0]]
+        return found.float().cpu()  # type: ignore[no-any-return]
 
     def scores(self, sides: Sequence[Sides], words: Sequence[tuple[int, ...]]) -> Tensor:
         """``[rows, words]``."""
@@ -104,7 +106,7 @@ class Cloze:
             means = token_scores(logits, table, self.kind).mean(1)
             for column, k in enumerate(own):
                 found[k] = means[:, column]
-        return torch.stack([f for f in found if f is not None], 1)
+        return torch.stack([f for f in found if f is not None], 1).cpu()
 
 
 @dataclass(frozen=True)

@@ -62,11 +62,11 @@ def masked_following(
             total: Any = 0.0
             for before, after in rows:
                 rest = [mask] * (blanks - len(prefix))
-                ids = torch.tensor([[*before, *prefix, *rest, *after]])
+                ids = torch.tensor([[*before, *prefix, *rest, *after]], device=model.device)
                 with torch.inference_mode():
                     line = model(input_ids=ids).logits[0, len(before) + len(prefix)]
                 total = total + line.float().log_softmax(-1)
-            found.append(total)
+            found.append(total.cpu())
         return torch.stack(found)
 
     return following
@@ -81,13 +81,12 @@ def t5_following(model: Any, rows: Sequence[Sequence[int]], start: Sequence[int]
         for prefix in prefixes:
             total: Any = 0.0
             for source in rows:
-                ids = torch.tensor([[*start, *prefix]])
+                ids = torch.tensor([[*start, *prefix]], device=model.device)
+                read = torch.tensor([list(source)], device=model.device)
                 with torch.inference_mode():
-                    line = model(
-                        input_ids=torch.tensor([list(source)]), decoder_input_ids=ids
-                    ).logits[0, -1]
+                    line = model(input_ids=read, decoder_input_ids=ids).logits[0, -1]
                 total = total + line.float().log_softmax(-1)
-            found.append(total)
+            found.append(total.cpu())
         return torch.stack(found)
 
     return following
@@ -129,7 +128,9 @@ SENTINELS = ("<extra_id_0>", "<extra_id_1>")
 LONGEST = 256  # tokens of a text that a T5 reads
 
 
-def t5_writer(name: str, rows: Sequence[tuple[str, str]]) -> Writer:
+def t5_writer(
+    name: str, rows: Sequence[tuple[str, str]], device: torch.device | str = "cpu"
+) -> Writer:
     """The encoder-decoder ``name`` (a folder, a hub id, ``cache:…``), which must know T5's
     sentinels: it reads `text <X> word <Y>` and writes what stands for `<X>`. Raises ConfigError."""
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
@@ -144,7 +145,8 @@ def t5_writer(name: str, rows: Sequence[tuple[str, str]]) -> Writer:
             "a template writer without T5's sentinels", got=name, expected=", ".join(SENTINELS),
             fix="learner.writer=<a T5>, or null",
         )  # fmt: skip
-    model = AutoModelForSeq2SeqLM.from_pretrained(place, dtype=torch.float32).eval()
+    model = AutoModelForSeq2SeqLM.from_pretrained(place, dtype=torch.float32)
+    model = model.to(device).eval()
     close = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     plain: dict[str, Any] = {"add_special_tokens": False}
     made = [
@@ -171,7 +173,7 @@ def found_template(shots: Shots, settings: Mapping[str, Any]) -> Learned:
     rows = [(shown_of(shots.train[k]), words.words[int(gold[k])][0]) for k in chosen]
     name = settings.get("writer")
     writer = own_writer(shots, rows, length) if not name else t5_writer(
-        str(name), [("".join(pieces), word) for pieces, word in rows]
+        str(name), [("".join(pieces), word) for pieces, word in rows], shots.start.device
     )  # fmt: skip
     kept = beam(writer.following, length, int(settings.get("width", 4)), writer.barred)
     texts = [writer.tokenizer.decode(list(f.tokens)).strip() for f in kept]

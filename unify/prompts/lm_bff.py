@@ -71,7 +71,7 @@ def found_words(shots: Shots, settings: Mapping[str, Any], pattern: Pattern) -> 
 
     def table(rows: Sequence[Example]) -> Tensor:
         with torch.inference_mode():
-            parts = [cloze.logits([asked(e) for e in rows[k : k + 16]])[:, 0].log_softmax(-1)
+            parts = [cloze.logits([asked(e) for e in rows[k : k + 16]])[:, 0].log_softmax(-1).cpu()
                      for k in range(0, len(rows), 16)]  # fmt: skip
         return torch.cat(parts).clone()
 

@@ -80,8 +80,8 @@ def mlm_losses(shots: Shots, scorer: PatternVerbalizer) -> Any:
         for k in chosen:
             before, after = scorer.asked(shots.unlabelled[int(k)])
             texts.append(" ".join("".join([*before, *after]).split()))
-        batch = batch_of(texts, "masked", tokenizer, draw, settings)
-        yield cross_entropy(outputs(cloze.model, batch), batch.gold)
+        batch = batch_of(texts, "masked", tokenizer, draw, settings).to(cloze.backbone.device)
+        yield cross_entropy(outputs(cloze.model, batch), batch.gold).cpu()
 
 
 def pet(shots: Shots, settings: Mapping[str, Any]) -> Learned:

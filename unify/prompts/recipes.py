@@ -24,9 +24,11 @@ from tasks.suites import Suite
 from tasks.task import Task
 
 from .. import backbones, build, runs
+from ..devices import of_trainer
 from ..evaluation import TaskResult
 from ..learners.optim import Optimization
 from ..origin import seen_before, start
+from ..precision import fast_bf16
 from ..quiet import quiet
 from ..report import Report, write
 from ..suite_data import data_notes, load_suite
@@ -147,14 +149,28 @@ class Asked:
         return cls(name, settings, Optimization(**values))
 
 
-def on_cpu(trainer: Mapping[str, Any]) -> None:
-    """Raises ConfigError for a trainer that asks for more than one processor's own cores."""
-    for name, usual in (("accelerator", ("cpu", "auto")), ("devices", (1, "1", "auto"))):
-        if trainer.get(name, usual[0]) not in usual:
-            raise ConfigError(
-                "few-shot methods train in one process on the CPU", got=trainer[name],
-                expected=str(usual[0]), field=f"trainer.{name}", fix="trainer=cpu",
-            )  # fmt: skip
+ROUNDED = {"32-true": False, "bf16-mixed": True}  # trainer.precision, and whether it is bf16
+
+
+def one_device(trainer: Mapping[str, Any]) -> tuple[torch.device, bool]:
+    """Where the methods train, and whether in mixed precision. Raises ConfigError for a trainer
+    that asks for several processes, or for another precision."""
+    devices = trainer.get("devices", 1)
+    if devices not in (1, "1", "auto") and not (isinstance(devices, list) and len(devices) == 1):
+        raise ConfigError(
+            "few-shot methods train in one process", got=trainer["devices"], expected="1",
+            field="trainer.devices", fix="trainer=cpu, or trainer=gpu",
+        )  # fmt: skip
+    device = of_trainer(trainer)
+    precision = str(trainer.get("precision", "32-true"))
+    if precision == "auto":
+        return device, fast_bf16(device.type)
+    if precision not in ROUNDED:
+        raise ConfigError(
+            "few-shot methods train in single or mixed precision", got=precision,
+            expected=", ".join([*ROUNDED, "auto"]), field="trainer.precision",
+        )  # fmt: skip
+    return device, ROUNDED[precision]
 
 
 def run(config: Mapping[str, Any], folder: Path) -> Report:
@@ -167,7 +183,7 @@ def run(config: Mapping[str, Any], folder: Path) -> Report:
     torch.set_num_threads(config["trainer"]["threads"] or torch.get_num_threads())
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     asked = Asked.of(config["learner"])
-    on_cpu(config["trainer"])
+    device, bf16 = one_device(config["trainer"])
     format = build.build_format(config["format"])
     suite = build.build_suite(config["suite"])
     before = seen_before(config)
@@ -176,6 +192,7 @@ def run(config: Mapping[str, Any], folder: Path) -> Report:
         ready.skipped[task.name] = f"{asked.name} learns each task from its own rows"
     backbone = start(config, ready, format)
     build.tune(config.get("tuning") or {"name": "full"}, backbone, ready.seen)
+    backbone.to(device)
     results, learned_tasks, trained = [], [], 0
     met: set[str] = set(before)
     for task in ready.seen:
@@ -193,7 +210,7 @@ def run(config: Mapping[str, Any], folder: Path) -> Report:
                 fix="give more rows, or fewer shots",
             )
         budget = Budget(config["trainer"]["max_steps"], config["data"]["batch_size"],
-                        config["seed"], asked.optimization)  # fmt: skip
+                        config["seed"], asked.optimization, bf16)  # fmt: skip
         shots = Shots(task, train, dev or train, unlabelled, copy.deepcopy(backbone), budget)
         learned = method(asked.name)(shots, asked.settings)
         learned_tasks.append(task)

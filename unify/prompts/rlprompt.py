@@ -166,7 +166,7 @@ def rlprompt(shots: Shots, settings: Mapping[str, Any]) -> Learned:
     for parameter in triggers.cloze.model.parameters():
         parameter.requires_grad_(False)
     coder = shots.start.coder
-    embeddings = triggers.cloze.model.get_input_embeddings().weight
+    embeddings = triggers.cloze.model.get_input_embeddings().weight.detach().cpu()
     usable = (allowed(coder.tokenizer, len(embeddings)) == 0).nonzero()[:, 0].tolist()
     words = usable[: int(settings.get("vocabulary", 2000))]
     torch.manual_seed(shots.budget.seed)

@@ -116,7 +116,7 @@ def scorer_of(
 ) -> Scores:
     """How ``backbone`` answers as ``kept`` says; ``tensors`` are what the method trained."""
     if kept.way == LINEAR:
-        head = LinearHead(backbone, labels).to(next(backbone.parameters()).device)
+        head = LinearHead(backbone, labels)
         head.head.load_state_dict(tensors or {})
         return head.answers()
     cloze = Cloze(backbone, kept.score)
@@ -187,7 +187,7 @@ class OneTask:
         return self.asked(examples).gather(1, order)
 
 
-def load(folder: Path, device: str | None = None) -> OneTask:
+def load(folder: Path, device: torch.device | str = "cpu") -> OneTask:
     """The model that a few-shot method left in the model folder ``folder``, on ``device``. Raises
     RunError where it cannot answer again, and says why."""
     from safetensors.torch import load_file
@@ -217,6 +217,6 @@ def load(folder: Path, device: str | None = None) -> OneTask:
             fix="its scores stand in report.json; learner.ensemble=distill or best makes one model",
         )  # fmt: skip
     tensors = load_file(folder / TENSORS) if (folder / TENSORS).exists() else None
-    backbone = backbones.load(folder).to(device or "cpu").eval()
+    backbone = backbones.load(folder).to(device).eval()
     scores = scorer_of(made, backbone, len(labels.names), tensors)
     return OneTask(backbone, kind, labels, scores, made.instruction, notes)

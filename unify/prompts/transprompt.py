@@ -130,7 +130,7 @@ def transprompt(shots: Shots, settings: Mapping[str, Any]) -> Learned:
         )  # fmt: skip
     plain, length = backbone.coder.layout, int(settings.get("length", 4))
     torch.manual_seed(shots.budget.seed)
-    start = start_rows(backbone, length, "vocabulary", (), 5000)
+    start = start_rows(backbone, length, "vocabulary", (), 5000).cpu()
     virtual = Virtual(backbone, before=[length])
     coder = copy.copy(backbone.coder)
     backbone.coder.layout = plain  # which is saved; the prompt is saved beside it

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-CELLS = 1 << 22  # logits that are turned into log-probabilities at once
+# Logits that are turned into log-probabilities at once, on the host and on an accelerator.
+CELLS, WIDE = 1 << 22, 1 << 27
 
 
 class Picked(NamedTuple):
@@ -58,7 +59,7 @@ def pick(logits: Tensor, rows: Tensor, targets: Tensor) -> Picked:
     chosen = logits[rows, targets].float()
     top = logits.new_empty(len(logits), dtype=torch.float32)
     total = torch.empty_like(top)
-    step = max(1, CELLS // logits.shape[1])
+    step = max(1, (CELLS if logits.device.type == "cpu" else WIDE) // logits.shape[1])
     for at in range(0, len(logits), step):
         part = logits[at : at + step]
         part = part if part.dtype == torch.float32 else part.float()

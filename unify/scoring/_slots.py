@@ -13,13 +13,35 @@ from .requests import Coded
 
 
 class Slots:
-    """Log-probabilities as they come, in whatever order."""
+    """Log-probabilities as they come, in whatever order.
+
+    What a pass gave stays on its device until somebody reads: an accelerator computes on while the
+    next pass is laid out."""
 
     def __init__(self, coded: Sequence[Coded]) -> None:
         self.lengths = [len(c.ids) - c.begin for c in coded]
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)]).tolist()
-        self.logprob = np.full(self.starts[-1], np.nan)
-        self.first = np.zeros(self.starts[-1], bool)
+        self._logprob = np.full(self.starts[-1], np.nan)
+        self._first = np.zeros(self.starts[-1], bool)
+        self._waiting: list[tuple[np.ndarray, Picked]] = []
+
+    @property
+    def logprob(self) -> np.ndarray:
+        """Per slot its log-probability; NaN where none came."""
+        self._read()
+        return self._logprob
+
+    @property
+    def first(self) -> np.ndarray:
+        """Per slot whether its token was the most probable one."""
+        self._read()
+        return self._first
+
+    def _read(self) -> None:
+        for slots, found in self._waiting:
+            self._logprob[slots] = found.logprob.cpu().numpy()
+            self._first[slots] = found.first.cpu().numpy()
+        self._waiting = []
 
     def file(self, logits: Tensor, rows: np.ndarray, table: np.ndarray) -> None:
         """Scores ``table`` (place, token, slot) in ``logits[rows]``; overwrites the logits."""
@@ -28,14 +50,14 @@ class Slots:
         device = logits.device
         tokens = torch.from_numpy(table[:, 1]).to(device)
         found: Picked = pick(logits, torch.from_numpy(rows).to(device), tokens)
-        self.logprob[table[:, 2]] = found.logprob.cpu().numpy()
-        self.first[table[:, 2]] = found.first.cpu().numpy()
+        self._waiting.append((table[:, 2], found))
 
     def each(self) -> Iterator[tuple[float, bool]]:
         """Per request its whole log-probability and whether it was all first choices."""
+        self._read()
         for start, length in zip(self.starts, self.lengths, strict=False):
             span = slice(start, start + length)
-            yield float(self.logprob[span].sum()), bool(self.first[span].all())
+            yield float(self._logprob[span].sum()), bool(self._first[span].all())
 
 
 def table(entries: Iterable[tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -73,7 +73,9 @@ class Bank:
     is one backbone and the members' own kilobytes.
     """
 
-    def __init__(self, folders: Mapping[str, Path]) -> None:
+    def __init__(
+        self, folders: Mapping[str, Path], device: torch.device | str = "cpu"
+    ) -> None:
         """``folders`` hold what ``backbones.save`` wrote, by name. Raises ConfigError where they
         do not go together."""
         from .. import backbones
@@ -90,7 +92,7 @@ class Bank:
                     )
         self.names = list(folders)
         self.turn = Turn()
-        self.backbone: Backbone = backbones.load(folders[first]).eval()
+        self.backbone: Backbone = backbones.load(folders[first]).to(device).eval()
         shell = self.backbone.tuning
         assert shell is not None
         within = [n for n in shell.trained if n.startswith("model.")]

@@ -16,6 +16,7 @@ from formats.store import StoredRow
 from .. import build, runs
 from ..answers import plain
 from ..backbones.base import Partial
+from ..devices import device_of
 from ..unified import CHUNK, Result, Unified
 from .bank import Bank
 
@@ -41,9 +42,10 @@ class InTurn:
 
 
 class Several(Unified):
-    """``origins`` are tuned runs of one backbone and one format. Raises ConfigError, RunError."""
+    """``origins`` are tuned runs of one backbone and one format, asked on ``device``. Raises
+    ConfigError, RunError."""
 
-    def __init__(self, origins: Sequence[str]) -> None:
+    def __init__(self, origins: Sequence[str], device: str = "cpu") -> None:
         if not 1 < len(set(origins)) <= CHUNK:
             raise ConfigError("several runs, each once", got=list(origins),
                               expected=f"2 to {CHUNK} runs")  # fmt: skip
@@ -52,7 +54,8 @@ class Several(Unified):
         first = formats[origins[0]]
         if any(f != first for f in formats.values()):
             raise ConfigError("runs of several formats", got=formats, expected="one format for all")
-        bank = Bank({origin: f / runs.MODEL for origin, f in folders.items()})
+        places = {origin: f / runs.MODEL for origin, f in folders.items()}
+        bank = Bank(places, device_of(device))
         super().__init__(InTurn(bank), build.build_format(first))  # type: ignore[arg-type]
         self.names = list(origins)
 
