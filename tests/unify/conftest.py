@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pkgutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,8 +33,13 @@ for _name, _file in _HELPERS.items():
 
 if sys.modules["unify_helpers"].DEVICE != "cpu":
     # Tests hand a model what they collate: it should lie where the tiny models do. The product's
-    # own modules are imported by now, and move theirs by themselves.
+    # own modules are imported before, and move theirs by themselves.
+    import unify as _unify
     from formats import collate as _collate
+
+    for _found in pkgutil.walk_packages(_unify.__path__, "unify."):
+        if not _found.name.endswith("__main__"):
+            importlib.import_module(_found.name)
 
     def _there(*args: Any, _made: Any = _collate.collate, **kwargs: Any) -> Any:
         return _made(*args, **kwargs).to(sys.modules["unify_helpers"].DEVICE)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from unify_helpers import tiny
+from unify_helpers import DEVICE, tiny
 
 from formats import FORMATS
 from formats.episodes import EpisodeTokens, Turn, lay, separators
@@ -59,7 +59,9 @@ def test_a_query_costs_what_it_costs_alone(model: Any, direction: str, symbols: 
     assert together.tokens < 0.6 * apart.tokens
     assert together.weight == apart.weight == single.weight
     with torch.inference_mode():
-        found, other, expected = map(model.log_probabilities, (together, apart, single))
+        found, other, expected = map(
+            model.log_probabilities, (b.to(DEVICE) for b in (together, apart, single))
+        )
     for mine in (found, other):
         assert torch.allclose(mine[0], expected[0], atol=1e-4)
         assert torch.equal(mine[1], expected[1])
@@ -76,7 +78,8 @@ def test_dense_targets_count_once(model: Any) -> None:
     more = batch_of(others, [0] * 8, model.coder, False)
     assert together.weight == apart.weight == first.weight + more.weight
     with torch.inference_mode():
-        assert float(model.loss(together)) == pytest.approx(float(model.loss(apart)), rel=1e-5)
+        one, other = (float(model.loss(b.to(DEVICE))) for b in (together, apart))
+    assert one == pytest.approx(other, rel=1e-5)
 
 
 def test_gradients_are_those_of_separate_sequences(model: Any) -> None:
@@ -85,7 +88,8 @@ def test_gradients_are_those_of_separate_sequences(model: Any) -> None:
     grads = []
     for apart in (False, True):
         model.zero_grad()
-        model.loss(batch_of(episodes, [0] * 2, model.coder, True, apart=apart)).backward()
+        batch = batch_of(episodes, [0] * 2, model.coder, True, apart=apart)
+        model.loss(batch.to(DEVICE)).backward()
         grads.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
     assert float((grads[0] - grads[1]).norm() / grads[1].norm()) < 1e-4
 

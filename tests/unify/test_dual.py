@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from unify_helpers import stored, tiny
+from unify_helpers import DEVICE, stored, tiny
 
 from formats.collate import collate
 from formats.errors import ConfigError, UnknownName
@@ -37,7 +37,7 @@ def by_hand(backbone: Any, first: str, second: str) -> float:
     """The cosine between the mean token vectors of two texts, one text at a time."""
     means = []
     for text in (first, second):
-        inputs = backbone.coder.tokenizer(text, return_tensors="pt")
+        inputs = backbone.coder.tokenizer(text, return_tensors="pt").to(DEVICE)
         with torch.inference_mode():
             hidden = backbone.model(**inputs).last_hidden_state
         means.append(hidden[0].mean(0))

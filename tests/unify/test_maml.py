@@ -139,9 +139,9 @@ def test_a_run_and_its_parts(variant: str, tmp_path: Path) -> None:
             tmp_path / str(parts),
             build_loggers({"csv": False, "tensorboard": False}, tmp_path), [Randomness()], parts,
         )
-        before = torch.cat([p.detach().flatten().clone() for p in backbone.parameters()])
+        before = torch.cat([p.detach().cpu().flatten().clone() for p in backbone.parameters()])
         trainer.fit(made, datamodule=data)
-        after = torch.cat([p.detach().flatten() for p in backbone.parameters()])
+        after = torch.cat([p.detach().cpu().flatten() for p in backbone.parameters()])
         assert not torch.equal(before, after)
         found.append(after)
     assert torch.allclose(found[0], found[1], atol=1e-5)

@@ -147,7 +147,7 @@ def test_an_encoder_with_a_head_is_refused() -> None:
 
 def test_an_activation_in_one_kernel_says_the_same() -> None:
     model = tiny("gpt2", "generate").model
-    ids = torch.tensor([[5, 9, 3, 12, 7]])
+    ids = torch.tensor([[5, 9, 3, 12, 7]], device=DEVICE)
     with torch.inference_mode():
         before = model(input_ids=ids).logits
         after = in_one_kernel(model)(input_ids=ids).logits

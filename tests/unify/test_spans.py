@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from unify_helpers import encoded, stored, tiny
+from unify_helpers import DEVICE, encoded, stored, tiny
 
 from formats.collate import Batch, collate
 from formats.errors import ConfigError
@@ -112,7 +112,9 @@ def test_the_pointers_loss_is_one_set_per_type() -> None:
         right = {(s, e) for _, s, e, t in batch.spans.tolist() if t == kind}
         assert len(right) == 1
         values = torch.stack([scores[kind, s, e] for s, e in legal])
-        expected += multilabel_loss(values, torch.tensor([p in right for p in legal])).item()
+        expected += multilabel_loss(
+            values, torch.tensor([p in right for p in legal], device=DEVICE)
+        ).item()
     assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -202,7 +204,7 @@ def test_the_pointer_learns_the_types_of_a_task(efficient: bool) -> None:
 def test_a_saved_efficient_head_is_one_again(tmp_path: Path) -> None:
     backbone = tiny("bert", "extract", "global_pointer", types=2, size=8, efficient=True)
     save(backbone, tmp_path)
-    again = load(tmp_path).eval()
+    again = load(tmp_path).to(DEVICE).eval()
     assert again.head_options() == backbone.head_options()
     assert again.head_options()["efficient"] is True
     rows = stored(backbone, [ExtractInstance("Which?", "Ann saw Bob", (), types=("a", "b"))])

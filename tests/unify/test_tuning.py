@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from unify_helpers import encoded, moods, tiny
+from unify_helpers import DEVICE, encoded, moods, tiny
 
 from formats import FORMATS
 from formats.collate import collate
@@ -222,11 +222,13 @@ def test_shared_prefixes_and_caches_see_the_tuning(name: str, architecture: str)
         made: list[int] = []
         while len(made) < layout.max_target:  # one by one, without a cache
             if architecture == "t5":
-                source = torch.tensor([[*ids, *layout.single_after]])
-                start = torch.tensor([[model.config.decoder_start_token_id, *made]])
+                source = torch.tensor([[*ids, *layout.single_after]], device=DEVICE)
+                begun = [model.config.decoder_start_token_id, *made]
+                start = torch.tensor([begun], device=DEVICE)
                 logits = model(input_ids=source, decoder_input_ids=start, use_cache=False).logits
             else:
-                logits = model(input_ids=torch.tensor([ids + made]), use_cache=False).logits
+                read = torch.tensor([ids + made], device=DEVICE)
+                logits = model(input_ids=read, use_cache=False).logits
             made.append(int(logits[0, -1].argmax()))
             if made[-1] == layout.eos:
                 made.pop()
