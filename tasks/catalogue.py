@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from importlib import import_module, metadata, resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,8 @@ from .subsets import parse, shrunk
 from .task import Task
 
 ENTRY_POINTS = "unify.tasks"
+# What a run, or a sweep of them, leaves in its folder, and a line of it that no declaration has.
+OF_RUNS, RUN = ("config.yaml", "multirun.yaml"), re.compile(r"^(seed: -?\d+$|hydra:)", re.MULTILINE)
 
 
 class Declaration(NamedTuple):
@@ -130,13 +133,25 @@ def _all(
     return found, times, broken
 
 
+@functools.lru_cache(maxsize=4096)
+def _of_run(path: Path, time: int) -> bool:
+    """Whether the file says how a run was started: a run may stand among the user's tasks."""
+    try:
+        return RUN.search(path.read_text(encoding="utf-8")) is not None
+    except (OSError, UnicodeDecodeError):
+        return False  # reading it as a declaration will say what is wrong
+
+
 def _look() -> _Look:
     """All declarations as they are now; files are read again when they have changed."""
     global _last
     places, paths, below = folders(), [], []
     for place in places:
-        for folder, _, files in os.walk(place):
+        for folder, within, files in os.walk(place):
             at = Path(folder)
+            if any(n in files and _of_run(at / n, _time(at / n)) for n in OF_RUNS):
+                within.clear()
+                continue
             below.append((at, _time(at)))
             paths += [at / name for name in files if name.endswith(".yaml")]
     key = tuple((path, _time(path)) for path in sorted(paths))

@@ -48,6 +48,19 @@ def test_ten_lines_make_a_task(folder):
     assert task.supports("extract") and "mood" in catalogue.names()
 
 
+def test_runs_that_stand_among_the_tasks_are_none(folder, tmp_path):
+    """Someone who keeps tasks where they work finds the runs there, too."""
+    folder("mood.yaml", PLAIN)
+    for name, text in (("runs/one/config.yaml", "name: one\nseed: 0\nsuite: {seen: [mood]}\n"),
+                       ("runs/few/multirun.yaml", "hydra:\n  run: {dir: runs}\n"),
+                       ("runs/few/0/config.yaml", "seed: -1\nname: 0\n"),
+                       ("more/config.yaml", PLAIN.replace("mood", "more"))):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        folder(name, text)
+    assert not catalogue.broken() and {"mood", "config"} <= set(catalogue.names())
+    assert catalogue.load("mood").count("train") == 3
+
+
 def test_bases_and_variants(folder):
     folder("_base.yaml", PLAIN)
     variants = "variants:\n  m1: {cluster: one}\n  m2: {labels: [0, 1]}\n"
