@@ -7,6 +7,7 @@ from typing import Any
 from formats.errors import ConfigError
 from formats.layout import Coder, Kind, probe_layout
 
+from ..devices import device_of
 from ..garbage import lasting
 from ._memory import keep_freed
 from .engine import Engine
@@ -29,12 +30,14 @@ def load(
     **engine: Any,
 ) -> Engine:
     """Weights and tokenizer from ``name``, without remote code. ``window`` (tokens) is the
-    configuration's own unless given; ``engine`` goes to :class:`Engine`."""
+    configuration's own unless given; ``device`` is one of :func:`unify.devices.device_of`;
+    ``engine`` goes to :class:`Engine`. Raises ConfigError."""
+    place = device_of(device)
     with lasting():
         model, coder = _loaded(name, window, dtype, revision)
-    if device == "cpu":
+    if place.type == "cpu":
         keep_freed()
-    return Engine(in_one_kernel(model).to(device), coder, **engine)
+    return Engine(in_one_kernel(model).to(place), coder, **engine)
 
 
 def _loaded(
