@@ -68,5 +68,7 @@ def test_two_processes_give_the_same_predictions(
 def test_settings_that_are_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "run=x", "trainer.devices=0"]) == 1
     assert "no number of processes" in capsys.readouterr().err
-    assert main(["evaluate", "run=x", "trainer.precision=bf16"]) == 1
+    assert main(["evaluate", "run=x", "trainer.max_steps=3"]) == 1
     assert "trainer setting" in capsys.readouterr().err
+    assert main(["evaluate", "run=x", "trainer.precision=bf16"]) == 1
+    assert "no precision" in capsys.readouterr().err

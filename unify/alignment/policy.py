@@ -87,7 +87,7 @@ def read(engine: Engine, model: Any, pairs: Sequence[Pair]) -> Read:
         )
         logits, hidden = found.logits, found.decoder_hidden_states[-1]
     chosen = logits.float().log_softmax(-1).gather(-1, responses[..., None])[..., 0]
-    return Read(chosen * mask, mask.float(), hidden)
+    return Read(chosen * mask, mask.float(), hidden.float())
 
 
 def _rows(rows: Sequence[Ids], width: int, pad: int) -> Tensor:
