@@ -16,8 +16,8 @@ from tasks.suites import Suite
 
 from . import build, ranks, runs
 from .backbones import Backbone
-from .devices import device_of
-from .precision import numbers_of
+from .devices import of_trainer
+from .precision import numbers_of, round_weights
 from .quiet import quiet
 from .report import Report, write
 from .study import check, study, write_study
@@ -103,6 +103,11 @@ def _refuse_other(folder: Path) -> None:
         )
 
 
+def _whole(what: str, trainer: Mapping[str, Any]) -> ConfigError:
+    return ConfigError(what, got=trainer["precision"], expected="32-true",
+                       field="trainer.precision")  # fmt: skip
+
+
 def evaluate(config: Mapping[str, Any], folder: Path) -> Report:
     """As :func:`evaluate_here`, by all processes that the environment names together; the first
     of them writes."""
@@ -126,15 +131,17 @@ def evaluate_here(config: Mapping[str, Any], folder: Path) -> Report:
         raise ConfigError("both a run and a model", got=config["run"], fix="leave one of them out")
     _refuse_other(folder)
     trainer = config.get("trainer") or {}
-    place = device_of(str(trainer.get("accelerator", "cpu")))
-    numbers = numbers_of(str(trainer.get("precision", "32-true")))
+    place, numbers = of_trainer(trainer), numbers_of(str(trainer.get("precision", "32-true")))
     if config["run"] and runs.few_shot(runs.find(config["run"])):
         from .prompts.again import evaluate as again
 
+        if numbers != torch.float32:
+            raise _whole("a few-shot method's model is asked in single precision", trainer)
         return again(config, folder, place)
     asked = build.build_suite(config["suite"])
     backbone, format, suite, name = (_of_model if config.get("model") else _of_run)(config, asked)
-    backbone.to(place, numbers)
+    backbone.to(place)
+    round_weights(backbone, numbers)
     with ranks.first():
         ready = load_suite(suite, format, allow_leaks=config["allow_leaks"])
         if ranks.rank() == 0:
@@ -149,6 +156,8 @@ def evaluate_here(config: Mapping[str, Any], folder: Path) -> Report:
         folder / "predictions" if examples else None,
     )
     few = build.build_few_shot(section, format)
+    if few is not None and few.steps and numbers != torch.float32:
+        raise _whole("gradient steps on rounded weights, most of which would not move", trainer)
     if section.get("study"):
         check(section["study"], few)
     settings.ranking.refuse(backbone, format, few.shots if few else (0,))
@@ -176,6 +185,8 @@ def evaluate_here(config: Mapping[str, Any], folder: Path) -> Report:
             [*ready.unseen, *ready.held_out],
         ),
         data_notes=[
+            *([{"notes": f"computed on {place}, {trainer.get('precision', '32-true')}"}]
+              if place.type != "cpu" or numbers != torch.float32 else []),
             *([{"notes": f"asked in the model's chat template: {few.chat}"}]
               if few and few.chat != "off" else []),
             *data_notes(

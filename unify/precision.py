@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from formats.errors import ConfigError
+
+if TYPE_CHECKING:
+    from .backbones import Backbone
 
 # What a model computes in when it is only asked, by the names that Lightning has for it.
 NUMBERS = {"32-true": torch.float32, "bf16-true": torch.bfloat16, "16-true": torch.float16}
@@ -26,3 +31,18 @@ def numbers_of(precision: str) -> torch.dtype:
             field="trainer.precision",
         )  # fmt: skip
     return NUMBERS[precision]
+
+
+def round_weights(backbone: Backbone, numbers: torch.dtype) -> None:
+    """Rounds the model's weights to ``numbers``, in place. Its buffers stay: rotary frequencies
+    that were rounded turn farther with every position. So do its heads, which get float32 states:
+    rounded scores of options tie, and the first one would win; and what `transformers` keeps
+    (`_keep_in_fp32_modules`: T5's `wo` overflows in half precision)."""
+    if numbers == torch.float32:
+        return
+    heads = {id(p) for head in backbone.head_modules().values() for p in head.parameters()}
+    wide = set(getattr(backbone.model, "_keep_in_fp32_modules", None) or ())
+    for name, parameter in backbone.named_parameters():
+        kept = numbers == torch.float16 and wide & set(name.split("."))
+        if id(parameter) not in heads and not kept and parameter.is_floating_point():
+            parameter.data = parameter.data.to(numbers)

@@ -49,6 +49,7 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
     config = protocol.applied(config)
     if config["learner"]["name"] in recipes.RECIPES:
         return recipes.run(config, folder)
+    place = of_trainer(config["trainer"])
     runs.write_config(folder, config)
     torch.set_num_threads(config["trainer"]["threads"] or torch.get_num_threads())
     pl.seed_everything(config["seed"], workers=True, verbose=False)
@@ -59,7 +60,7 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
         raise ConfigError("a suite without seen tasks", got=suite.name, fix="set suite.seen")
     data = config["data"]
     curve, guard = Curve(), build.build_guard(config["trainer"])
-    saved, place = folder / "checkpoints", of_trainer(config["trainer"])
+    saved = folder / "checkpoints"
 
     def trainer(parts: int) -> pl.Trainer:
         """A trainer of ``parts`` micro-batches per optimizer step."""
@@ -149,6 +150,7 @@ def train(config: Mapping[str, Any], folder: Path) -> Report:
     runs.same_data(folder, everything)  # no score on other rows than were checked for leaks
     trained = sum(p.numel() for p in backbone.parameters() if p.requires_grad)
     backbones.save(backbone, folder / runs.MODEL)
+    backbone.zero_grad(set_to_none=True)
     backbone.to(place)  # the trainer has given it back
 
     settings = build.build_evaluation(

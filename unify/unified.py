@@ -9,6 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from formats.base import Format, option_words
 from formats.errors import ConfigError, RowError
 from formats.examples import (
@@ -95,7 +97,7 @@ class Unified:
         self.seen = tuple(seen)  # the tasks it was trained on: evaluation refuses them as unseen
 
     @classmethod
-    def load(cls, run: str | Path, device: str | None = None) -> Unified:
+    def load(cls, run: str | Path, device: str | torch.device | None = None) -> Unified:
         """The model of a finished run, on ``device`` (:func:`unify.devices.device_of`; the CPU
         without one). Raises RunError."""
         from .devices import device_of
@@ -103,7 +105,7 @@ class Unified:
         from .runs import few_shot, find, load_run, seen_tasks
 
         quiet()
-        place = device_of(device or "cpu")
+        place = device_of("cpu" if device is None else device)
         if few_shot(find(run)):
             from .prompts.again import Again
 
@@ -122,8 +124,6 @@ class Unified:
         ``prompt`` is one for all, or gives each example its own. An example that does not fit into
         the model goes to ``refused``; without it, RowError.
         """
-        import torch
-
         from .evaluation import merge
 
         stream = iter(examples)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import multiprocessing
 import sys
 import time
@@ -110,6 +111,13 @@ def main() -> int:
         asked = [*overrides(method, task, given.shots, seed, given.steps),
                  f"protocol.test={given.test}", f"name={name}", *given.overrides]  # fmt: skip
         left.append((folder, ["train", *asked], until))
+    told = json.dumps([given.steps, given.test, given.overrides])
+    asked_before = given.runs / "asked.json"
+    if asked_before.exists() and asked_before.read_text() != told:
+        print(f"{given.runs} holds runs of {asked_before.read_text()}: give another --runs")
+        return 1
+    given.runs.mkdir(parents=True, exist_ok=True)
+    asked_before.write_text(told)
     if given.jobs == 1:
         for one in left:
             print(cell(*one) or f"{one[0].name}: not started", flush=True)
@@ -117,8 +125,8 @@ def main() -> int:
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(given.jobs, spawn) as pool:
             for done in as_completed([pool.submit(cell, *one) for one in left]):
-                if done.result():
-                    print(done.result(), flush=True)
+                lost = done.exception()  # of a process that was killed
+                print(lost or done.result() or "a run was not started: no time left", flush=True)
     table = of_folders(folders)
     if table is None:
         print("no run finished")

@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 import torch
+from unify_helpers import shots_of, tiny
 
 from formats.collate import Batch
 from formats.errors import ConfigError
-from unify import Unified
+from unify import Unified, pretraining
 from unify.cli import main
 from unify.devices import device_of, of_trainer
-from unify.precision import numbers_of
+from unify.precision import numbers_of, round_weights
+from unify.prompts.recipes import method
 
+LORA = ("model=tiny_llama", "tuning=lora")
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 QUICK = [
     "suite.seen=[sample_trade_goods,sample_mining_who]", "suite.unseen=[sample_sea_state]",
@@ -43,7 +46,12 @@ def test_the_names_of_devices(monkeypatch: pytest.MonkeyPatch) -> None:
         device_of("cuda:2")
     assert str(of_trainer({"accelerator": "gpu", "devices": [0, 1]})) == "cuda:1"
     assert str(of_trainer({"accelerator": "auto", "devices": [0]})) == "cuda:0"
-    assert str(of_trainer({"accelerator": "cpu", "devices": 2})) == "cpu"
+    assert str(of_trainer({"accelerator": "gpu", "devices": "1,"})) == "cuda:1"
+    for other in ({"accelerator": "cpu", "devices": 2}, {"accelerator": "tpu", "devices": 8}):
+        assert str(of_trainer(other)) == "cpu"
+    with pytest.raises(ConfigError, match="no such device") as caught:
+        of_trainer({"accelerator": "gpu", "devices": [5]})
+    assert "trainer.accelerator" in str(caught.value)
 
 
 def test_what_is_asked_in_half_precision() -> None:
@@ -52,11 +60,36 @@ def test_what_is_asked_in_half_precision() -> None:
         numbers_of("bf16-mixed")
 
 
+def test_what_is_rounded() -> None:
+    llama = tiny("llama", "generate")
+    before = {n: b.clone() for n, b in llama.named_buffers()}
+    assert any("inv_freq" in name for name in before)
+    round_weights(llama, torch.bfloat16)
+    assert {p.dtype for p in llama.parameters()} == {torch.bfloat16}
+    assert all(torch.equal(b, before[n]) for n, b in llama.named_buffers())
+    encoder = tiny("bert", "extract")
+    round_weights(encoder, torch.bfloat16)
+    assert encoder.model.dtype == torch.bfloat16
+    assert {p.dtype for p in encoder.head_modules()["head"].parameters()} == {torch.float32}
+    t5 = tiny("t5", "generate")
+    round_weights(t5, torch.float16)
+    kinds = {n.split(".")[-2]: p.dtype for n, p in t5.model.named_parameters()}
+    assert (kinds["wi"], kinds["wo"]) == (torch.float16, torch.float32)
+
+
+DUAL = ("model=tiny_bert", "model.head=dual", "model.head_options={map:block}")
+
+
+@pytest.mark.parametrize(
+    ("format", "more"),
+    [("extract", ()), ("entail", ()), ("entail", DUAL), ("generate", ()), ("generate", LORA)],
+)
 def test_an_evaluation_in_half_precision(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    format: str, more: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    trained(tmp_path, "one", "generate", "trainer=cpu")
+    trained(tmp_path, "one", format, "trainer=cpu", *more)
     asked = ["evaluate", "run=runs/one", *QUICK[1:2], "suite.limits.test=12",
              "evaluation.resamples=10", "trainer.accelerator=cpu"]  # fmt: skip
     assert main([*asked, "name=half", "trainer.precision=bf16-true"]) == 0
@@ -64,8 +97,41 @@ def test_an_evaluation_in_half_precision(
     half, whole = (scores(tmp_path / "runs" / n) for n in ("half", "whole"))
     apart = [abs(a - b) for a, b in zip(half, whole, strict=True)]
     assert 0 < max(apart) < 0.5
+    ties = [len(found) - len(set(found)) for found in (half, whole)]
+    if format != "generate":  # whose scores are the model's own
+        assert ties[0] <= ties[1] + len(whole) // 10
+    told = (tmp_path / "runs" / "half" / "report.json").read_text()
+    assert "computed on cpu, bf16-true" in told
     assert main([*asked, "name=x", "trainer.precision=8"]) == 1
     assert "32-true, bf16-true" in capsys.readouterr().err
+    if format == "generate":
+        steps = ["evaluation.shots=[2]", "evaluation.steps=[1]", "trainer.precision=bf16-true"]
+        assert main([*asked, "name=y", *steps]) == 1
+        assert "would not move" in capsys.readouterr().err
+
+
+def test_a_few_shot_run_is_asked_in_single_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["experiment=few_shot", "model=tiny_bert", "learner=pet", "learner.ensemble=best",
+             "task=sample_trade_goods", "shots=2", "trainer.max_steps=1", "protocol.test=4"]
+    assert main(["train", "name=few", *asked]) == 0
+    assert main(["evaluate", "run=runs/few", "trainer.precision=bf16-true"]) == 1
+    assert "single precision" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["pet", "linear_head", "transprompt"])
+def test_only_the_model_is_rounded_while_it_is_trained(name: str, tmp_path: Path) -> None:
+    shots = shots_of(tmp_path, ("dogs", "7777"))
+    plain = method(name)(shots, {}).scores(shots.train)
+    shots.start.mixed = True
+    learned = method(name)(shots, {})
+    found = learned.scores(shots.train)
+    assert found.dtype == torch.float32 and not torch.equal(found, plain)
+    assert torch.allclose(found, plain, atol=0.3)
+    assert torch.equal(found, learned.scores(shots.train))  # asked in single precision
+    assert {p.dtype for p in learned.backbone.parameters()} == {torch.float32}
 
 
 def trained(folder: Path, name: str, format: str, *more: str) -> list[float]:
@@ -148,6 +214,11 @@ def test_pretraining_and_reasoning_on_a_gpu(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     trained(tmp_path, "lm", "generate", "trainer=gpu", "model=tiny_llama")
+    backbone = tiny("bert", "generate", spread=1.0).to("cuda")
+    texts = [f"{w} dogs keep {w} boats" for w in ("three", "red", "so", "quick")] * 8
+    held = pretraining.Pretraining(("masked",), steps=30, tokens=256, longest=32)
+    losses = pretraining.pretrain(backbone.model, backbone.coder.tokenizer, texts, held)
+    assert losses[-1] < losses[0]
     asked = ["reason", "method=zero_shot_cot", "task=sample_sea_state", "run=runs/lm", "rows=4",
              "writing.tokens=8", "model.device=cuda"]  # fmt: skip
     assert main(asked) == 0, capsys.readouterr().err

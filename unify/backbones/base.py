@@ -40,6 +40,7 @@ class Backbone(nn.Module):
     sharing: bool = False  # whether to compute once what rows share, where that is possible
     rule: str | None = None  # by what a language model ranks options; None: as it is set
     stop: tuple[str, ...] = ()  # what ends a free answer, beside the model's own end
+    mixed: bool = False  # whether :meth:`passing` computes in bfloat16 while it is trained
     model: Any  # a transformers model; its classes share no type that names what we call
     tuning: Tuning | None  # what is trained instead of the model's own weights, if anything is
     origin: str | None  # where the model's weights were loaded from; None: drawn here
@@ -59,6 +60,11 @@ class Backbone(nn.Module):
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
+
+    def passing(self) -> torch.autocast:
+        """What a pass of the model stands in, where no trainer brings its own."""
+        on = self.mixed and self.training
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=on)
 
     def loss(self, batch: Batch) -> Tensor:
         """Scalar, summed over ``batch.weight`` units."""

@@ -86,7 +86,7 @@ class PairBackbone(Backbone):
 
     def odds(self, batch: Batch) -> Tensor:
         """Log-odds of yes, ``[n]``."""
-        hidden = self.model(**common_kwargs(self.model, batch)).last_hidden_state
+        hidden = self.model(**common_kwargs(self.model, batch)).last_hidden_state.float()
         return log_odds(self.head(hidden, batch.mask).float(), self.head.yes)
 
     def loss(self, batch: Batch) -> Tensor:

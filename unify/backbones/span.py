@@ -185,7 +185,7 @@ class SpanBackbone(Backbone):
         return {"most": self.most, "longest": self.longest, **self.options}
 
     def hidden(self, batch: Batch) -> Tensor:
-        return self.model(**common_kwargs(self.model, batch)).last_hidden_state
+        return self.model(**common_kwargs(self.model, batch)).last_hidden_state.float()
 
     def loss(self, batch: Batch) -> Tensor:
         assert batch.spans is not None

@@ -79,13 +79,15 @@ class Cloze:
     def logits_of(self, rows: Sequence[Slotted], blanks: int = 1) -> Tensor:
         """The same of texts that are tokens already."""
         inputs, places = self.inputs(rows, blanks)
-        found = logits_at(self.model, places.reshape(-1), **inputs)
+        with self.backbone.passing():
+            found = logits_at(self.model, places.reshape(-1), **inputs)
         return found.float().reshape(len(rows), blanks, -1)
 
     def hidden(self, sides: Sequence[Sides]) -> Tensor:
         """The last hidden state at one blank: ``[rows, width]``."""
         inputs, places = self.inputs(self.rows(sides, 1), 1)
-        states = self.model.base_model(**inputs).last_hidden_state
+        with self.backbone.passing():
+            states = self.model.base_model(**inputs).last_hidden_state
         found = states.reshape(-1, states.shape[-1])[places[:, 0]]
         return found.float().cpu()  # type: ignore[no-any-return]
 

@@ -54,9 +54,10 @@ class LinearHead(nn.Module):
         ids = torch.tensor([[*r, *[layout.pad] * (width - len(r))] for r in rows])
         mask = torch.tensor([[1] * len(r) + [0] * (width - len(r)) for r in rows])
         device = self.backbone.device
-        states = self.backbone.model.base_model(
-            input_ids=ids.to(device), attention_mask=mask.to(device)
-        ).last_hidden_state
+        with self.backbone.passing():
+            states = self.backbone.model.base_model(
+                input_ids=ids.to(device), attention_mask=mask.to(device)
+            ).last_hidden_state
         return self.head(self.dropout(states[:, 0].float().cpu()))  # type: ignore[no-any-return]
 
     def answers(self) -> Callable[[Sequence[Example]], Tensor]:

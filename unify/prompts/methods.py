@@ -81,7 +81,9 @@ def mlm_losses(shots: Shots, scorer: PatternVerbalizer) -> Any:
             before, after = scorer.asked(shots.unlabelled[int(k)])
             texts.append(" ".join("".join([*before, *after]).split()))
         batch = batch_of(texts, "masked", tokenizer, draw, settings).to(cloze.backbone.device)
-        yield cross_entropy(outputs(cloze.model, batch), batch.gold).cpu()
+        with cloze.backbone.passing():
+            logits = outputs(cloze.model, batch)
+        yield cross_entropy(logits, batch.gold).cpu()
 
 
 def pet(shots: Shots, settings: Mapping[str, Any]) -> Learned:

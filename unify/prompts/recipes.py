@@ -24,7 +24,7 @@ from tasks.suites import Suite
 from tasks.task import Task
 
 from .. import backbones, build, runs
-from ..devices import of_trainer
+from ..devices import KINDS, device_of, of_trainer
 from ..evaluation import TaskResult
 from ..learners.optim import Optimization
 from ..origin import seen_before, start
@@ -161,6 +161,8 @@ def one_device(trainer: Mapping[str, Any]) -> tuple[torch.device, bool]:
             "few-shot methods train in one process", got=trainer["devices"], expected="1",
             field="trainer.devices", fix="trainer=cpu, or trainer=gpu",
         )  # fmt: skip
+    if (name := str(trainer.get("accelerator", "cpu"))) not in KINDS:
+        device_of(name)  # which refuses it
     device = of_trainer(trainer)
     precision = str(trainer.get("precision", "32-true"))
     if precision == "auto":
@@ -179,11 +181,11 @@ def run(config: Mapping[str, Any], folder: Path) -> Report:
 
     begun = time.perf_counter()
     quiet()
+    device, mixed = one_device(config["trainer"])
     runs.write_config(folder, config)
     torch.set_num_threads(config["trainer"]["threads"] or torch.get_num_threads())
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     asked = Asked.of(config["learner"])
-    device, bf16 = one_device(config["trainer"])
     format = build.build_format(config["format"])
     suite = build.build_suite(config["suite"])
     before = seen_before(config)
@@ -193,6 +195,7 @@ def run(config: Mapping[str, Any], folder: Path) -> Report:
     backbone = start(config, ready, format)
     build.tune(config.get("tuning") or {"name": "full"}, backbone, ready.seen)
     backbone.to(device)
+    backbone.mixed = mixed
     results, learned_tasks, trained = [], [], 0
     met: set[str] = set(before)
     for task in ready.seen:
@@ -210,7 +213,7 @@ def run(config: Mapping[str, Any], folder: Path) -> Report:
                 fix="give more rows, or fewer shots",
             )
         budget = Budget(config["trainer"]["max_steps"], config["data"]["batch_size"],
-                        config["seed"], asked.optimization, bf16)  # fmt: skip
+                        config["seed"], asked.optimization)  # fmt: skip
         shots = Shots(task, train, dev or train, unlabelled, copy.deepcopy(backbone), budget)
         learned = method(asked.name)(shots, asked.settings)
         learned_tasks.append(task)

@@ -40,14 +40,12 @@ def gold_of(examples: Sequence[Example], labels: LabelSpace) -> Tensor:
 
 @dataclass(frozen=True)
 class Budget:
-    """``steps`` optimizer steps of ``batch_size`` rows, drawn in passes by ``seed``; with ``bf16``
-    the loss is computed in mixed precision."""
+    """``steps`` optimizer steps of ``batch_size`` rows, drawn in passes by ``seed``."""
 
     steps: int
     batch_size: int
     seed: int
     optimization: Optimization
-    bf16: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,13 +119,10 @@ def fit(
     optimizer, schedule = plan["optimizer"], plan["lr_scheduler"]["scheduler"]
     parameters = [p for p in module.parameters() if p.requires_grad]
     stream = passes(count, min(budget.batch_size, count), budget.seed)
-    kinds = {p.device.type for p in module.parameters()}
-    kind = next((k for k in kinds if k != "cpu"), "cpu")
     losses = []
     module.train()
     for _ in range(steps):
-        with torch.autocast(kind, torch.bfloat16, enabled=budget.bf16):
-            found = loss(next(stream))
+        found = loss(next(stream))
         optimizer.zero_grad()
         found.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
