@@ -310,7 +310,7 @@ def build_trainer(
 
     from .callbacks import Watch
     from .checkpoints import WholeCheckpoints
-    from .precision import fast_bf16
+    from .precision import trained_in
     from .saver import Saver
 
     more: list[pl.Callback] = [Watch()]
@@ -325,9 +325,9 @@ def build_trainer(
     keep = config.get("keep_checkpoints", 2)
     more.append(Saver(folder / "checkpoints", config["checkpoint_every"], keep))
     kwargs = {k: v for k, v in config.items() if k not in OWN_TRAINER}
-    if kwargs.get("precision") == "auto":
-        fast = fast_bf16(str(kwargs.get("accelerator", "auto")))
-        kwargs["precision"] = "bf16-mixed" if fast else "32-true"
+    if "precision" in kwargs:
+        accelerator = str(kwargs.get("accelerator", "auto"))
+        kwargs["precision"] = trained_in(kwargs["precision"], accelerator)
     if kwargs.get("strategy") == "fsdp":
         from .sharded import Sharded
 

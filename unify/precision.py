@@ -23,6 +23,14 @@ def fast_bf16(accelerator: str = "cpu") -> bool:
     return any(getattr(torch.cpu, name, bool)() for name in known)
 
 
+def trained_in(precision: str, accelerator: str = "cpu") -> str:
+    """``precision`` of a trainer; ``auto`` is bf16-mixed where ``accelerator`` has it, else
+    single."""
+    if precision != "auto":
+        return precision
+    return "bf16-mixed" if fast_bf16(accelerator) else "32-true"
+
+
 def numbers_of(precision: str) -> torch.dtype:
     """The type of the weights of a model that is only asked. Raises ConfigError."""
     if precision not in NUMBERS:

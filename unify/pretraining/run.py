@@ -211,7 +211,7 @@ def pretrain(
     ]
     alone = round(settings.head * settings.steps) if fresh else 0
     losses: list[float] = []
-    device = next(model.parameters()).device
+    device = model.device
     halved = fast_bf16(device.type) if settings.bf16 == "auto" else bool(settings.bf16)
     model.train()
     stages = ((alone, settings.head_lr, True), (settings.steps - alone, settings.lr, False))
@@ -251,7 +251,7 @@ def evaluate(
         begun = time.perf_counter()
         with torch.inference_mode():
             for _ in range(most):
-                batch = next(stream).to(next(model.parameters()).device)
+                batch = next(stream).to(model.device)
                 logits = outputs(model, batch)
                 loss += float(cross_entropy(logits, batch.gold, reduction="sum"))
                 right += float((logits.argmax(-1) == batch.gold).sum())

@@ -28,7 +28,7 @@ from ..devices import KINDS, device_of, of_trainer
 from ..evaluation import TaskResult
 from ..learners.optim import Optimization
 from ..origin import seen_before, start
-from ..precision import fast_bf16
+from ..precision import trained_in
 from ..quiet import quiet
 from ..report import Report, write
 from ..suite_data import data_notes, load_suite
@@ -164,9 +164,7 @@ def one_device(trainer: Mapping[str, Any]) -> tuple[torch.device, bool]:
     if (name := str(trainer.get("accelerator", "cpu"))) not in KINDS:
         device_of(name)  # which refuses it
     device = of_trainer(trainer)
-    precision = str(trainer.get("precision", "32-true"))
-    if precision == "auto":
-        return device, fast_bf16(device.type)
+    precision = trained_in(str(trainer.get("precision", "32-true")), device.type)
     if precision not in ROUNDED:
         raise ConfigError(
             "few-shot methods train in single or mixed precision", got=precision,

@@ -31,12 +31,6 @@ class Slots:
         self._read()
         return self._logprob
 
-    @property
-    def first(self) -> np.ndarray:
-        """Per slot whether its token was the most probable one."""
-        self._read()
-        return self._first
-
     def _read(self) -> None:
         for slots, found in self._waiting:
             self._logprob[slots] = found.logprob.cpu().numpy()
